@@ -1,0 +1,52 @@
+"""Judge text-embedding models the way tests judge code.
+
+The names below work without pytest, in a notebook or a script. Each is resolved on first use, so that
+importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pytest_embedeval.datasets import load_dataset, load_words
+    from pytest_embedeval.evaluate import (
+        evaluate_clustering,
+        evaluate_morphology,
+        evaluate_retrieval,
+        evaluate_triplets,
+    )
+    from pytest_embedeval.models import load_model
+
+_ROOMS = {
+    "load_model": "pytest_embedeval.models",
+    "load_dataset": "pytest_embedeval.datasets",
+    "load_words": "pytest_embedeval.datasets",
+    "evaluate_retrieval": "pytest_embedeval.evaluate",
+    "evaluate_morphology": "pytest_embedeval.evaluate",
+    "evaluate_clustering": "pytest_embedeval.evaluate",
+    "evaluate_triplets": "pytest_embedeval.evaluate",
+}
+
+__all__ = [
+    "__version__",
+    "evaluate_clustering",
+    "evaluate_morphology",
+    "evaluate_retrieval",
+    "evaluate_triplets",
+    "load_dataset",
+    "load_model",
+    "load_words",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the room that holds `name` when it is first asked for (PEP 562)."""
+    try:
+        room = _ROOMS[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(importlib.import_module(room), name)

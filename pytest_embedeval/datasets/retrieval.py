@@ -1,0 +1,138 @@
+"""Retrieval data: documents, queries, and graded judgements between them, all by integer position."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_embedeval.errors import DatasetError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data that its owner should know.
+
+    Attributes
+    ----------
+    kind
+        Short stable name, such as `duplicate-documents`.
+    count
+        How many texts, queries or judgements it concerns.
+    message
+        One sentence for people.
+    """
+
+    kind: str
+    count: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """Graded relevance as parallel arrays, sorted by query, at most one grade per pair.
+
+    Attributes
+    ----------
+    query, document
+        Positions, int64 array [m].
+    grade
+        Relevance, int64 array [m]; 0 is judged and not relevant.
+    """
+
+    query: NDArray[np.int64]
+    document: NDArray[np.int64]
+    grade: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+    @classmethod
+    def of(cls, grades: Mapping[tuple[int, int], int]) -> Judgements:
+        """Make judgements from {(query, document): grade}."""
+        pairs = sorted(grades)
+        table = np.array([(q, d, grades[q, d]) for q, d in pairs], dtype=np.int64).reshape(-1, 3)
+        return cls(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy())
+
+
+@dataclass(frozen=True)
+class RetrievalData:
+    """A corpus, queries on it and which documents answer which query.
+
+    Attributes
+    ----------
+    name
+        The name in test ids and reports.
+    document_ids, documents
+        Unique ids and texts, in the same order; likewise for the queries.
+    judgements
+        By position in those lists.
+    language
+        BCP 47 code (`tr`) or None.
+    document_fields, query_fields
+        Further columns by name (title, topic …), each as long as its side.
+    protocol
+        How the data was read (target, duplicates …): part of the fingerprint.
+    findings
+        What the loader noticed.
+    """
+
+    name: str
+    document_ids: Sequence[str]
+    documents: Sequence[str]
+    query_ids: Sequence[str]
+    queries: Sequence[str]
+    judgements: Judgements
+    language: str | None = None
+    document_fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    query_fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    protocol: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """`sha256:…` over texts, judgements and protocol; the order of insertion does not change it."""
+        digest = hashlib.sha256()
+        judged = [
+            f"{self.query_ids[q]}\t{self.document_ids[d]}\t{g}"
+            for q, d, g in zip(*map(np.ndarray.tolist, _columns(self.judgements)), strict=True)
+        ]
+        for part in (
+            map("\t".join, zip(self.document_ids, self.documents, strict=True)),
+            map("\t".join, zip(self.query_ids, self.queries, strict=True)),
+            judged,
+            (f"{key}\t{value}" for key, value in self.protocol.items()),
+        ):
+            for line in sorted(part):
+                digest.update(line.encode("utf-8", "surrogatepass"))
+                digest.update(b"\n")
+            digest.update(b"\0")
+        return f"sha256:{digest.hexdigest()}"
+
+
+def _columns(judgements: Judgements) -> tuple[NDArray[np.int64], ...]:
+    return judgements.query, judgements.document, judgements.grade
+
+
+def check_ids(ids: Sequence[str], place: Callable[[int], str]) -> None:
+    """Raise where an id occurs twice.
+
+    Parameters
+    ----------
+    ids
+        One per query or document.
+    place
+        Position -> how an error calls it.
+    """
+    first: dict[str, int] = {}
+    for position, identity in enumerate(ids):
+        if identity in first:
+            raise DatasetError(f"{place(position)}: id {identity!r} is already used by {place(first[identity])}")
+        first[identity] = position

@@ -1,0 +1,45 @@
+"""What can go wrong, by whose mistake; every message names the place and the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EmbedevalError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class UsageError(EmbedevalError):
+    """The command line, the configuration or a call is wrong; nothing was evaluated."""
+
+
+class ModelLoadError(EmbedevalError):
+    """A model of the matrix could not be loaded; the others go on."""
+
+
+class DatasetError(EmbedevalError):
+    """A data file is malformed; the message names file, place and key."""
+
+
+class VectorError(EmbedevalError):
+    """An encoder returned vectors that no score may be computed from."""
+
+
+class MissingExtraError(EmbedevalError):
+    """An optional library is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed; add it with: pip install 'pytest-embedeval[{extra}]'")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error message: the nearest known names, or all of them.
+
+    >>> did_you_mean("bge-m", ["bge-m3", "minilm"])
+    "did you mean 'bge-m3'? Known: bge-m3, minilm"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}"

@@ -1,0 +1,298 @@
+"""The one way through the rooms: a model and data in, scores out. Pure: no global is seeded, nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_embedeval.datasets import RetrievalData, WordData, random_triplets
+from pytest_embedeval.errors import UsageError, VectorError
+from pytest_embedeval.gate import Measurement, bounded_mean_interval
+from pytest_embedeval.metrics import (
+    Beyond,
+    Measured,
+    RankingMetric,
+    Scores,
+    expectation,
+    parse_metric,
+    score_rankings,
+)
+from pytest_embedeval.metrics import clusters as cluster_metrics
+from pytest_embedeval.metrics import morphology as word_metrics
+from pytest_embedeval.metrics import ties as tie_rule
+from pytest_embedeval.models import Model, load_model
+from pytest_embedeval.models.encoder import Encoder
+from pytest_embedeval.retrieval import Ranker, Rankings
+from pytest_embedeval.vectors import Encoded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RETRIEVAL_METRICS = (
+    "mrr@10",
+    "recall@1",
+    "recall@3",
+    "recall@5",
+    "recall@10",
+    "hit_rate@10",
+    "precision@10",
+    "map@100",
+    "ndcg@10",
+    "judged@10",
+    "mrr",
+)
+
+Judged = Model | Encoded | Encoder | str
+
+
+def evaluate_retrieval(
+    model: Judged,
+    data: RetrievalData,
+    *,
+    metrics: Sequence[str] = RETRIEVAL_METRICS,
+    level: int = 1,
+    ties: tie_rule.Ties = "expected",
+) -> Scores:
+    """Search every query of a data set and score the ranked lists.
+
+    Parameters
+    ----------
+    model
+        A model, an entry of the matrix (`"minilm-en"`), or an encoder object.
+    data
+        Corpus, queries, judgements.
+    metrics
+        Names such as `mrr@10`; `mrr` without a cutoff looks for the first relevant document in the whole corpus.
+    level
+        Lowest grade that counts as relevant.
+    ties
+        `expected`: the mean over the orders of tied documents, which depends on no id. `trec`: trec_eval's order.
+
+    Returns
+    -------
+    Scores
+        One score per query and metric; `encode_s` is the time it took to encode all texts, once and cold.
+
+    Raises
+    ------
+    UsageError
+        A metric that does not exist.
+    VectorError
+        The model returned NaN, infinity, zeros or a wrong dimension; the message names the text.
+    """
+    wanted = [parse_metric(name) for name in metrics]
+    encoded = _encoded(model)
+    if ties == "trec":
+        data = _in_trec_order(data)
+    ranker = _ranker(encoded, data)
+    each = _scored(ranker, data, wanted, level, as_listed=ties == "trec")
+    measured = {name: Measured.mean_of(scores, data.query_ids) for name, scores in each.items()}
+    if encoded.model.has_vectors:
+        seconds = encoded.seconds(data.queries, "query") + encoded.seconds(data.documents, "document")
+        measured["encode_s"] = Measured(seconds, len(data.queries) + len(data.documents))
+    return _scores("retrieval", encoded, data, measured)
+
+
+def evaluate_morphology(model: Judged, data: WordData) -> Scores:
+    """Score lemma, form and distractors: `morphology.similarity`, `.auc`, `.accuracy`, and the article's mean cosine.
+
+    Words are encoded as queries, since they are what people type. `morphology.similarity.article` is the mean over
+    the items marked `article` alone; accuracy is also given by category.
+    """
+    encoded = _encoded(model)
+    items = data.items
+    owner = np.repeat(np.arange(len(items)), [len(item.distractors) for item in items])
+    texts = [
+        *(item.lemma for item in items),
+        *(item.form for item in items),
+        *(word for item in items for word in item.distractors),
+    ]
+    vectors = encoded.vectors(texts, "query")
+    lemmas, forms, others = np.split(vectors, [len(items), 2 * len(items)])
+    ids = [item.id for item in items]
+    similarity = word_metrics.similarity(lemmas, forms)
+    hits = word_metrics.accuracy(lemmas, forms, others, owner)
+    pairs = word_metrics.auc(lemmas, forms, [item.lemma for item in items])
+    measured = {
+        "morphology.similarity": Measured.mean_of(similarity, ids, (-1.0, 1.0)),
+        "morphology.auc": Measured.mean_of(pairs, ids),
+        "morphology.accuracy": Measured.mean_of(hits, ids),
+    }
+    article = np.array([item.source == "article" for item in items])
+    if article.any():
+        measured["morphology.similarity.article"] = _part(similarity, ids, article, (-1.0, 1.0))
+    categories = np.array([item.category for item in items])
+    for category in dict.fromkeys(categories.tolist()):
+        measured[f"morphology.accuracy.{category}"] = _part(hits, ids, categories == category)
+    return _scores("morphology", encoded, data, measured)
+
+
+def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
+    """Score how the documents of a data set cluster.
+
+    `silhouette.kmeans` is the article's score: k-means with k = 2 on the unit vectors, judged by its own labels
+    (Euclidean, scikit-learn). Where the documents have titles, `silhouette.label` (cosine) and `v_measure`
+    (k-means with one cluster per title) judge them by these gold labels.
+    """
+    encoded = _encoded(model)
+    vectors = encoded.vectors(data.documents, "document")
+    own = cluster_metrics.kmeans_labels(vectors, 2, seed)
+    n = len(vectors)
+    measured = {"silhouette.kmeans": Measured(cluster_metrics.euclidean_silhouette(vectors, own), n)}
+    titles = data.document_fields.get("title", ())
+    if 1 < len(set(titles)) < n:
+        silhouettes = cluster_metrics.cosine_silhouettes(vectors, titles)
+        measured["silhouette.label"] = Measured.mean_of(silhouettes, data.document_ids, (-1.0, 1.0))
+        found = cluster_metrics.kmeans_labels(vectors, len(set(titles)), seed)
+        measured["v_measure"] = Measured(cluster_metrics.v_measure(titles, found), n)
+    return _scores("clustering", encoded, data, measured)
+
+
+def evaluate_triplets(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
+    """Score each query against the article's random negative: `triplet.accuracy`."""
+    encoded = _encoded(model)
+    triplets = random_triplets(data, seed)
+    queries = encoded.vectors(data.queries, "query")
+    documents = encoded.vectors(data.documents, "document")
+    hits = word_metrics.triplet_accuracy(queries[triplets[:, 0]], documents[triplets[:, 1]], documents[triplets[:, 2]])
+    ids = [data.query_ids[query] for query in triplets[:, 0].tolist()]
+    measured = {"triplet.accuracy": Measured.mean_of(hits, ids)}
+    return _scores("triplets", encoded, data, measured)
+
+
+def measurements(scores: Scores) -> list[Measurement]:
+    """Return one row of a report per metric; numbers that are not finite become None."""
+    rows = []
+    for metric, found in scores.measured.items():
+        value = found.value if np.isfinite(found.value) else None
+        low, high = _interval(found) if value is not None else (None, None)
+        rows.append(Measurement(scores.model, scores.suite, scores.dataset, metric, value, found.n, low, high))
+    return rows
+
+
+def _interval(found: Measured) -> tuple[float | None, float | None]:
+    if found.each is None:
+        return None, None
+    return bounded_mean_interval(found.each, *found.bounds)
+
+
+def _encoded(model: Judged) -> Encoded:
+    if isinstance(model, Encoded):
+        return model
+    return Encoded(model if isinstance(model, Model) else load_model(model))
+
+
+def _part(
+    each: NDArray[np.float64],
+    ids: Sequence[str],
+    rows: NDArray[np.bool_],
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> Measured:
+    return Measured.mean_of(each[rows], [ids[i] for i in np.flatnonzero(rows).tolist()], bounds)
+
+
+def _scores(suite: str, encoded: Encoded, data: RetrievalData | WordData, measured: dict[str, Measured]) -> Scores:
+    return Scores(suite, data.name, encoded.model.alias, measured, data.fingerprint)
+
+
+def _ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
+    if encoded.model.has_vectors:
+        from pytest_embedeval.retrieval.exact import ExactRanker
+
+        queries = encoded.vectors(data.queries, "query")
+        documents = encoded.vectors(data.documents, "document")
+        if queries.shape[1] != documents.shape[1]:
+            raise VectorError(
+                f"model {encoded.model.alias!r}: queries have {queries.shape[1]} dimensions, "
+                f"documents {documents.shape[1]}"
+            )
+        return ExactRanker(queries, documents)
+    if encoded.model.info.kind == "lexical":
+        from pytest_embedeval.retrieval.bm25 import BM25Ranker
+
+        return BM25Ranker(data.queries, data.documents, data.language)
+    raise UsageError(f"model {encoded.model.alias!r} cannot search")
+
+
+def _scored(
+    ranker: Ranker, data: RetrievalData, metrics: list[RankingMetric], level: int, *, as_listed: bool
+) -> dict[str, NDArray[np.float64]]:
+    """Search to the largest cutoff and score; ask the ranker about ties that reach beyond the lists."""
+    cutoffs = [metric.cutoff for metric in metrics if metric.cutoff is not None]
+    whole = [metric for metric in metrics if metric.cutoff is None and (as_listed or metric.measure != "mrr")]
+    rankings = ranker.search(len(data.documents) if whole else max(cutoffs, default=10))
+    groups, beyond = (None, None) if as_listed else _tied_beyond(ranker, rankings, data)
+    scores = score_rankings(
+        rankings, data.judgements, metrics, level=level, groups=groups, beyond=beyond, as_listed=as_listed
+    )
+    if "mrr" in scores and not whole:
+        _complete_mrr(scores["mrr"], ranker, data, level)
+    return scores
+
+
+def _tied_beyond(
+    ranker: Ranker, rankings: Rankings, data: RetrievalData
+) -> tuple[tie_rule.Groups | None, Beyond | None]:
+    """Find how far the last tie group of each list reaches into the documents that were not returned."""
+    groups = tie_rule.group(rankings)
+    n, k = rankings.documents.shape
+    if k == len(data.documents):
+        return groups, None
+    bounds = tie_rule.last_bounds(rankings, groups)
+    open_rows = np.flatnonzero(np.isfinite(bounds))
+    reach = np.zeros(n, dtype=np.int64)
+    reach[open_rows] = np.maximum(ranker.count_at_least(open_rows, bounds[open_rows]) - k, 0)
+    if not reach.any():
+        return groups, None
+    return tie_rule.extended(groups, reach, (n, k)), _judged_beyond(ranker, rankings, data, bounds, reach)
+
+
+def _judged_beyond(
+    ranker: Ranker,
+    rankings: Rankings,
+    data: RetrievalData,
+    bounds: NDArray[np.float32],
+    reach: NDArray[np.int64],
+) -> Beyond:
+    judged = data.judgements
+    near = np.flatnonzero(reach[judged.query] > 0)
+    query, document = judged.query[near], judged.document[near]
+    listed = (rankings.documents[query] == document[:, None]).any(axis=1)
+    tied = ranker.score(query, document) >= bounds[query]
+    kept = near[~listed & tied]
+    return Beyond(judged.query[kept], judged.grade[kept])
+
+
+def _complete_mrr(scores: NDArray[np.float64], ranker: Ranker, data: RetrievalData, level: int) -> None:
+    """Find the first relevant document of those queries whose list holds none, by counting what stands above it."""
+    judged = data.judgements
+    missing = np.flatnonzero(scores == 0)
+    pairs = np.flatnonzero(np.isin(judged.query, missing) & (judged.grade >= level))
+    if not len(pairs):
+        return
+    query = judged.query[pairs]
+    values = ranker.score(query, judged.document[pairs])
+    best = np.full(len(data.query_ids), -np.inf, dtype=np.float32)
+    np.maximum.at(best, query, values)
+    rows = missing[np.isfinite(best[missing])]
+    above = ranker.count_at_least(rows, best[rows] + tie_rule.TOLERANCE)
+    among = ranker.count_at_least(rows, best[rows] - tie_rule.TOLERANCE) - above
+    tied = np.bincount(query[values >= best[query] - tie_rule.TOLERANCE], minlength=len(best))[rows]
+    scores[rows] = expectation.first_relevant(above, np.maximum(among, tied), tied)
+
+
+def _in_trec_order(data: RetrievalData) -> RetrievalData:
+    """Return the data with its documents in the order in which trec_eval breaks ties."""
+    preference = tie_rule.trec_preference(data.document_ids)
+    order = np.argsort(preference)
+    judged = data.judgements
+    return replace(
+        data,
+        document_ids=[data.document_ids[i] for i in order],
+        documents=[data.documents[i] for i in order],
+        document_fields={key: [column[i] for i in order] for key, column in data.document_fields.items()},
+        judgements=replace(judged, document=preference[judged.document]),
+    )

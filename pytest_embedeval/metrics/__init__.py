@@ -1,0 +1,9 @@
+"""Ranked lists and vectors become scores, one per query; means are taken at the edge."""
+
+from __future__ import annotations
+
+from pytest_embedeval.metrics.names import RankingMetric, parse_metric
+from pytest_embedeval.metrics.ranking import Beyond, score_rankings
+from pytest_embedeval.metrics.scores import Measured, Score, Scores
+
+__all__ = ["Beyond", "Measured", "RankingMetric", "Score", "Scores", "parse_metric", "score_rankings"]

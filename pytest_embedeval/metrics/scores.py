@@ -1,0 +1,96 @@
+"""Scores of one model on one data set: a value per metric and, where it has one, a score per query or item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_embedeval.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric.
+
+    Attributes
+    ----------
+    each
+        Score of each query, pair, item or document, float64 array [n]; None for a score of the whole.
+    value
+        The score; the mean of `each` unless the metric is defined otherwise.
+    ids
+        What each row of `each` is; as long as it.
+    n
+        What the value rests on.
+    bounds
+        Lowest and highest possible score of one row, for the interval.
+    """
+
+    value: float
+    n: int
+    each: NDArray[np.float64] | None = None
+    ids: Sequence[str] = ()
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+    @classmethod
+    def mean_of(
+        cls, each: NDArray[np.float64], ids: Sequence[str], bounds: tuple[float, float] = (0.0, 1.0)
+    ) -> Measured:
+        """Make the score that is the arithmetic mean of its rows."""
+        return cls(float(each.mean()), len(each), each, ids, bounds)
+
+
+class Score(float):
+    """A score that remembers what it is the score of, so that a failed `assert` can say so."""
+
+    metric: str
+    model: str
+    dataset: str
+    n: int
+
+    def __new__(cls, value: float, metric: str = "", model: str = "", dataset: str = "", n: int = 0) -> Score:
+        """Make a float with a label."""
+        score = super().__new__(cls, value)
+        score.metric, score.model, score.dataset, score.n = metric, model, dataset, n
+        return score
+
+    @property
+    def label(self) -> str:
+        """What the number is, in words."""
+        return f"{self.metric} of {self.model} on {self.dataset} (n = {self.n})"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one suite found for one model on one data set.
+
+    `scores["mrr@10"]` is the mean; `scores.measured["mrr@10"].each` has one score per query.
+
+    Attributes
+    ----------
+    fingerprint
+        Of the data set.
+    """
+
+    suite: str
+    dataset: str
+    model: str
+    measured: Mapping[str, Measured]
+    fingerprint: str
+
+    def __getitem__(self, metric: str) -> Score:
+        try:
+            found = self.measured[metric]
+        except KeyError:
+            raise UsageError(f"{self.suite} has no metric {metric!r}; {did_you_mean(metric, self.measured)}") from None
+        return Score(found.value, metric, self.model, self.dataset, found.n)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={found.value:.4f}" for name, found in self.measured.items())
+        return f"<{self.suite}/{self.dataset} of {self.model}: {values}>"

@@ -1,0 +1,20 @@
+"""What is judged: an entry such as `bge-m3:dim=256` becomes a model that encodes queries and documents."""
+
+from __future__ import annotations
+
+from pytest_embedeval.models.encoder import Encoder, Model, ModelInfo, Prompts
+from pytest_embedeval.models.load import failed, load_model
+from pytest_embedeval.models.spec import DEFAULT_MATRIX, ModelSpec, parse_entry, parse_matrix
+
+__all__ = [
+    "DEFAULT_MATRIX",
+    "Encoder",
+    "Model",
+    "ModelInfo",
+    "ModelSpec",
+    "Prompts",
+    "failed",
+    "load_model",
+    "parse_entry",
+    "parse_matrix",
+]

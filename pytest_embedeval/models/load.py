@@ -1,0 +1,117 @@
+"""From an entry of the matrix to a model that encodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_embedeval.errors import EmbedevalError, ModelLoadError
+from pytest_embedeval.models.catalogue import by_source, catalogue
+from pytest_embedeval.models.encoder import Encoder, Model, ModelInfo, Prompts
+from pytest_embedeval.models.spec import LEXICAL, ModelSpec, parse_entry
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    EncodeFunction = Callable[[list[str]], NDArray]  # type: ignore[type-arg]
+
+
+def load_model(
+    entry: str | ModelSpec | Encoder | EncodeFunction,
+    *,
+    alias: str | None = None,
+    encoders: Mapping[str, object] | None = None,
+) -> Model:
+    """Load one model.
+
+    Parameters
+    ----------
+    entry
+        An entry of the matrix (`"bge-m3:dim=256"`), a spec, an encoder object, or one callable
+        `list[str] -> float array [n, d]` that serves both roles.
+    alias
+        Name of the model where `entry` brings none.
+    encoders
+        Encoders by alias that entries may name as their source.
+
+    Returns
+    -------
+    Model
+        Ready to encode; `close()` frees it.
+
+    Raises
+    ------
+    UsageError
+        The entry is malformed or unknown.
+    ModelLoadError
+        The model could not be loaded; the message says what was looked for and what to do.
+    """
+    started = time.perf_counter()
+    if isinstance(entry, str | ModelSpec):
+        spec = parse_entry(entry, encoders=encoders or ()) if isinstance(entry, str) else entry
+        model = _load(replace(spec, alias=alias) if alias else spec, encoders or {})
+    else:
+        from pytest_embedeval.models.callables import wrap
+
+        model = wrap(ModelSpec(alias=alias or type(entry).__name__, source="python"), entry)
+    model.info = replace(model.info, load_s=time.perf_counter() - started)
+    return model
+
+
+def failed(spec: ModelSpec, error: BaseException) -> ModelInfo:
+    """Return the row that a model keeps in every report when it could not be loaded."""
+    return ModelInfo(alias=spec.alias, source=spec.source, revision=spec.revision, error=str(error))
+
+
+def _load(spec: ModelSpec, encoders: Mapping[str, object]) -> Model:
+    try:
+        if spec.source in encoders:
+            from pytest_embedeval.models.callables import wrap
+
+            return wrap(spec, encoders[spec.source])
+        if spec.source == LEXICAL:
+            return Model(ModelInfo(alias=spec.alias, source=spec.source, kind="lexical"))
+        return _load_dense(spec)
+    except EmbedevalError:
+        raise
+    except Exception as error:  # a model's own files and libraries may fail in any way
+        raise ModelLoadError(f"model {spec.alias!r} ({spec.source}): {type(error).__name__}: {error}") from error
+
+
+def _load_dense(spec: ModelSpec) -> Model:
+    from pytest_embedeval.models import packaged
+
+    if packaged.is_installed(spec.source):
+        return packaged.load(spec)
+    entry = catalogue().get(spec.source)
+    if entry is None and spec.source in packaged.LOADERS:
+        raise ModelLoadError(packaged.how_to_install(spec.source))
+    if entry is not None:
+        if entry.is_api:
+            raise ModelLoadError(
+                f"model {spec.alias!r}: {entry.source} is behind an API, which this version does not support"
+            )
+        if entry.needs_remote_code:
+            raise ModelLoadError(
+                f"model {spec.alias!r}: {entry.source} loads only by running code from its repository "
+                "(trust_remote_code), which stays off"
+            )
+        spec = replace(spec, source=entry.source, revision=spec.revision or entry.revision)
+    return _load_files(spec)
+
+
+def _load_files(spec: ModelSpec) -> Model:
+    from pytest_embedeval.models import hub, transformer
+
+    known = by_source(spec.source)
+    prompts = Prompts(known.query_prompt, known.document_prompt) if known else None
+    folder = Path(spec.source).expanduser()
+    if folder.is_dir():
+        return transformer.load(spec, folder, prompts)
+    if spec.source.startswith((".", "/", "~")) or "\\" in spec.source:
+        raise ModelLoadError(f"model {spec.alias!r}: there is no folder {folder.resolve()}")
+    snapshot, commit = hub.fetch(spec.source, spec.revision)
+    return transformer.load(replace(spec, revision=commit), snapshot, prompts, fingerprint=commit)

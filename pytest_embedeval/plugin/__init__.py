@@ -1,0 +1,121 @@
+"""The pytest plugin: all that knows pytest.
+
+This module and those it imports at the top stay light: a run that uses none of the fixtures pays nothing. Heavy
+libraries are imported by the fixtures that need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pytest_embedeval.errors import EmbedevalError
+from pytest_embedeval.plugin import hookspecs, matrix
+from pytest_embedeval.plugin.fixtures import (
+    clustering,
+    dataset,
+    gate,
+    model,
+    morphology,
+    retrieval,
+    triplets,
+    words,
+)
+from pytest_embedeval.plugin.options import add_options, settings_from
+from pytest_embedeval.plugin.speed import WithoutBenchmark, latency, throughput
+from pytest_embedeval.plugin.state import KEY, Session
+
+__all__ = [
+    "clustering",
+    "dataset",
+    "gate",
+    "latency",
+    "model",
+    "morphology",
+    "retrieval",
+    "throughput",
+    "triplets",
+    "words",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the group `embedeval`."""
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let a conftest bring its own models and data sets."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the configuration; a mistake in it is a usage error before anything is collected."""
+    config.addinivalue_line(
+        "markers",
+        "needs_vectors: the test needs an embedding model; it is deselected for bm25 (pytest-embedeval)",
+    )
+    try:
+        config.stash[KEY] = Session(config, settings_from(config))
+    except EmbedevalError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not config.pluginmanager.hasplugin("benchmark"):
+        config.pluginmanager.register(WithoutBenchmark(), "embedeval-without-benchmark")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Check the model matrix before anything is collected, so that a wrong one ends the run with exit 4."""
+    try:
+        session.config.stash[KEY].check()
+    except EmbedevalError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for `model`, `dataset` or `words` once per entry of the matrix."""
+    matrix.parametrise(metafunc, metafunc.config.stash[KEY])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Group the tests by model, so that each model is loaded once, and drop those that do not apply to it."""
+    matrix.arrange(config, items, config.stash[KEY])
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name the matrix where the command line asked for one."""
+    return config.stash[KEY].header()
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """Say what will be judged, where anything will."""
+    return matrix.announce(items, config.stash[KEY])
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain a failed `assert score >= 0.55`."""
+    from pytest_embedeval.plugin.explain import explain_comparison
+
+    return explain_comparison(op, left, right)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker where to put its part of the report."""
+    node.workerinput["embedeval_parts"] = str(node.config.stash[KEY].parts.folder())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the report, also after failures and interruptions."""
+    session.config.stash[KEY].finish(session)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table."""
+    config.stash[KEY].summarise(terminalreporter)

@@ -1,0 +1,240 @@
+"""What the plugin knows during one run, from the configuration to the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_embedeval.errors import EmbedevalError, UsageError, did_you_mean
+from pytest_embedeval.models.spec import DEFAULT_MATRIX, ModelSpec, parse_matrix
+from pytest_embedeval.plugin.parts import Parts
+from pytest_embedeval.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_embedeval.datasets import RetrievalData, WordData
+    from pytest_embedeval.models import Model
+    from pytest_embedeval.report import Part, Report
+    from pytest_embedeval.vectors import Encoded
+
+SUITES = ("retrieval", "morphology", "clustering", "triplets")
+
+
+class Session:
+    """One run: settings, matrix, data sets, the loaded model, and what was found."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        worker_input: Mapping[str, Any] | None = getattr(config, "workerinput", None)
+        self.is_worker = worker_input is not None
+        self.parts = Parts(worker_input["embedeval_parts"] if worker_input else None)
+        self.started = time.time()
+        self.inapplicable = 0
+        self.loads: dict[str, int] = {}
+        self._failures: dict[str, EmbedevalError] = {}
+        self._encoded: dict[str, Encoded] = {}
+        self._datasets: dict[str, RetrievalData | WordData] = {}
+        self._described: set[str] = set()
+        self._report: Report | None = None
+        self._problem: str | None = None
+
+    @cached_property
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """The model matrix, in order.
+
+        Raises
+        ------
+        UsageError
+            The matrix is empty, unknown, doubled or malformed.
+        """
+        entries = self.settings.models or tuple(self.encoders) or DEFAULT_MATRIX
+        try:
+            specs = parse_matrix(entries, self.settings.model_tables)
+        except UsageError:
+            if not self.encoders:
+                raise
+            specs = parse_matrix(entries, self.settings.model_tables, self.encoders)
+        default = self.settings.device
+        return tuple(replace(spec, device=default) if spec.device == "auto" else spec for spec in specs)
+
+    @cached_property
+    def encoders(self) -> dict[str, object]:
+        """Encoders by alias that conftests provide."""
+        found: dict[str, object] = {}
+        for provided in self.config.hook.pytest_embedeval_models(config=self.config):
+            found |= provided
+        return found
+
+    @cached_property
+    def provided_datasets(self) -> dict[str, RetrievalData | WordData]:
+        """Data sets by name that conftests provide."""
+        found: dict[str, RetrievalData | WordData] = {}
+        for provided in self.config.hook.pytest_embedeval_datasets(config=self.config):
+            found |= provided
+        return found
+
+    def check(self) -> None:
+        """Raise a UsageError where matrix or gates are wrong; asks conftests for nothing that is not named."""
+        if self.settings.models:
+            _ = self.specs
+        for name in self.settings.gates:
+            suite, _, dataset = name.partition("/")
+            if suite not in SUITES:
+                raise UsageError(f"gates.{name!r}: unknown suite {suite!r}; {did_you_mean(suite, SUITES)}")
+            if dataset not in self.settings.datasets and dataset not in self.provided_datasets:
+                known = (*self.settings.datasets, *self.provided_datasets)
+                raise UsageError(f"gates.{name!r}: unknown data set {dataset!r}; {did_you_mean(dataset, known)}")
+
+    def header(self) -> list[str]:
+        """Return the line of the run's header, if `--models` was given."""
+        if self.config.getoption("models") is None or self.is_worker:
+            return []
+        return [f"embedeval: --models={self.config.getoption('models')}"]
+
+    def dataset_names(self, argument: str) -> list[str]:
+        """Return the data sets for the argument `dataset` (retrieval) or `words` (morphology)."""
+        wants_words = argument == "words"
+        configured = [
+            name for name, table in self.settings.datasets.items() if (table.format == "morphology") == wants_words
+        ]
+        if not self.provided_datasets:
+            return configured
+        from pytest_embedeval.datasets import WordData
+
+        provided = [name for name, data in self.provided_datasets.items() if isinstance(data, WordData) == wants_words]
+        return [*configured, *(name for name in provided if name not in configured)]
+
+    def dataset(self, name: str) -> RetrievalData | WordData:
+        """Return a data set, read once.
+
+        Raises
+        ------
+        UsageError
+            No data set has that name.
+        DatasetError
+            Its file is missing or malformed.
+        """
+        if name in self._datasets:
+            return self._datasets[name]
+        if name in self.settings.datasets:
+            from pytest_embedeval.datasets import load_entry
+
+            self._datasets[name] = load_entry(name, self.settings.datasets[name])
+        elif name in self.provided_datasets:
+            self._datasets[name] = self.provided_datasets[name]
+        else:
+            known = (*self.settings.datasets, *self.provided_datasets)
+            raise UsageError(f"unknown data set {name!r}; {did_you_mean(name, known)}")
+        return self._datasets[name]
+
+    def load(self, alias: str) -> Model:
+        """Load a model of the matrix; one that failed is not tried again.
+
+        Raises
+        ------
+        EmbedevalError
+            It could not be loaded.
+        """
+        if alias in self._failures:
+            raise self._failures[alias]
+        from pytest_embedeval.models import failed
+        from pytest_embedeval.vectors import Encoded
+
+        spec = next(spec for spec in self.specs if spec.alias == alias)
+        self.loads[alias] = self.loads.get(alias, 0) + 1
+        try:
+            model = self._load(spec)
+        except EmbedevalError as error:
+            self._failures[alias] = error
+            self._add_models(failed(spec, error))
+            raise
+        self._add_models(model.info)
+        self._encoded[alias] = Encoded(model, self._progress())
+        return model
+
+    def release(self, alias: str) -> None:
+        """Drop a model with its vectors."""
+        if alias in self._encoded:
+            self._encoded.pop(alias).close()
+
+    def encoded(self, model: Model) -> Encoded:
+        """Return the vectors kept for a model; new ones for a model that is not of the matrix."""
+        kept = self._encoded.get(model.alias)
+        if kept is not None and kept.model is model:
+            return kept
+        from pytest_embedeval.vectors import Encoded
+
+        return Encoded(model, self._progress())
+
+    def record(self, part: Part) -> None:
+        """Keep what one test found for the report."""
+        self.parts.add(part)
+
+    def finish(self, session: pytest.Session) -> None:
+        """Write the report, where there is anything to report."""
+        if self.is_worker:
+            return
+        try:
+            self._finish(session)
+        finally:
+            self.parts.discard()
+
+    def summarise(self, terminal: pytest.TerminalReporter) -> None:
+        """Print the table and the path of the report."""
+        if self._report is None:
+            return
+        from pytest_embedeval.report import table_lines
+
+        terminal.section("embedeval")
+        for line in table_lines(self._report):
+            terminal.line(line)
+        if self._problem:
+            terminal.line(f"the report could not be written: {self._problem}", red=True)
+        else:
+            terminal.line(f"report: {self.settings.out / 'report.json'}")
+
+    def _finish(self, session: pytest.Session) -> None:
+        parts = self.parts.read()
+        if not parts:
+            return
+        from pytest_embedeval.report import assemble, write_report, write_scores
+        from pytest_embedeval.report.environment import describe_run
+
+        aliases = [spec.alias for spec in self.specs]
+        run = describe_run(self.settings, aliases, self.started, time.time() - self.started)
+        self._report = assemble(run, parts, aliases)
+        self.config.hook.pytest_embedeval_report(report=self._report)
+        try:
+            write_scores(parts, self.settings.out)
+            write_report(self._report, self.settings.out)
+        except OSError as error:
+            self._problem = str(error)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _load(self, spec: ModelSpec) -> Model:
+        from pytest_embedeval.models import Model, load_model
+
+        own = self.config.hook.pytest_embedeval_load_model(spec=spec)
+        if isinstance(own, Model):
+            return own
+        if own is not None:
+            return load_model(spec, encoders={spec.source: own})
+        return load_model(spec, encoders=self.encoders)
+
+    def _add_models(self, info: Any) -> None:
+        from pytest_embedeval.report import Part
+
+        self.record(Part(models=[info]))
+
+    def _progress(self) -> Any:
+        from pytest_embedeval.plugin.progress import progress_for
+
+        return progress_for(self.config)
+
+
+KEY: pytest.StashKey[Session] = pytest.StashKey()

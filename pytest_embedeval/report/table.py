@@ -1,0 +1,123 @@
+"""The terminal table: models in rows, the article's columns, one block per data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tabulate import tabulate
+
+from pytest_embedeval.gate import Verdict
+from pytest_embedeval.models import ModelInfo
+from pytest_embedeval.report.schema import Report
+
+_Cell = Callable[[Report, ModelInfo, str], float | None]
+_Form = Callable[[float | None], str]
+_ALIAS_WIDTH = 16  # with it, eleven columns fit into 80 characters
+_REASON_WIDTH = 300
+
+
+def table_lines(report: Report) -> Iterator[str]:
+    """Yield the lines of the summary: a table per data set, what its columns mean, and a line per failed gate."""
+    for dataset in _searched(report):
+        protocol = (
+            " (the article's protocol: every answer string is a document)" if _is_article(report, dataset) else ""
+        )
+        yield f"{dataset}{protocol}"
+        rows = [["Model", *(name for name, _, _ in _COLUMNS)]]
+        for model in report.models:
+            cells = (form(cell(report, model, dataset)) for _, cell, form in _COLUMNS)
+            rows.append([_shortened(model.alias), *cells])
+        alignment = ("left", *("right" for _ in _COLUMNS))
+        # Headers go in as a row: tabulate pads real headers by two characters, and there are eleven of them.
+        yield from tabulate(rows, tablefmt="plain", colalign=alignment, disable_numparse=True).splitlines()
+        yield ""
+    if any(row.suite == "morphology" for row in report.measurements) or _searched(report):
+        yield from _LEGEND
+    for model in report.models:
+        if model.error:
+            yield f"not loaded  {model.alias}: {model.error}"
+    for verdict in report.verdicts:
+        if verdict.state != "pass":
+            yield failure_line(verdict)
+
+
+def failure_line(verdict: Verdict) -> str:
+    """Return one line for a verdict that is not a pass."""
+    reason = verdict.reason if len(verdict.reason) <= _REASON_WIDTH else verdict.reason[: _REASON_WIDTH - 1] + "…"
+    return f"{verdict.state:<10}  {verdict.model} {verdict.suite}/{verdict.dataset}: {reason}"
+
+
+_LEGEND = (
+    "Time: seconds to encode all queries and documents once. text/s: median of rounds.",
+    "Silh: silhouette.kmeans (the article's). Morph: morphology.auc, .5 is chance.",
+    "MRR: mrr@10. R@k: recall@k. -: not applicable or not measured.",
+)
+
+
+def _searched(report: Report) -> list[str]:
+    names = dict.fromkeys(row.dataset for row in report.measurements if row.suite == "retrieval")
+    if not names and report.models and report.measurements:
+        names = dict.fromkeys(row.dataset for row in report.measurements)
+    return list(names)
+
+
+def _is_article(report: Report, dataset: str) -> bool:
+    return any(
+        row.name == dataset and finding.kind == "article-protocol"
+        for row in report.datasets
+        for finding in row.findings
+    )
+
+
+def _shortened(alias: str) -> str:
+    return alias if len(alias) <= _ALIAS_WIDTH else alias[: _ALIAS_WIDTH - 1] + "…"
+
+
+def _whole(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _amount(value: float | None) -> str:
+    """Return a time or a rate in at most four characters, up to 9,999."""
+    return "-" if value is None else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def _score(value: float | None) -> str:
+    """Return a score without its leading zero: .375, -.049, 1.00."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.2f}"
+
+
+def _metric(suite: str, metric: str, *, of_any_dataset: bool = False) -> _Cell:
+    def cell(report: Report, model: ModelInfo, dataset: str) -> float | None:
+        for row in report.measurements:
+            if (row.model, row.suite, row.metric) == (model.alias, suite, metric) and (
+                of_any_dataset or row.dataset == dataset
+            ):
+                return row.value
+        return None
+
+    return cell
+
+
+def _dimension(_: Report, model: ModelInfo, __: str) -> int | None:
+    return model.dimension
+
+
+def _texts_per_s(report: Report, model: ModelInfo, _: str) -> float | None:
+    return next((row.texts_per_s for row in report.speed if row.model == model.alias and row.task == "encode"), None)
+
+
+_COLUMNS: tuple[tuple[str, _Cell, _Form], ...] = (
+    ("Dim", _dimension, _whole),
+    ("Time", _metric("retrieval", "encode_s"), _amount),
+    ("text/s", _texts_per_s, _amount),
+    ("Silh", _metric("clustering", "silhouette.kmeans"), _score),
+    ("Morph", _metric("morphology", "morphology.auc", of_any_dataset=True), _score),
+    ("MRR", _metric("retrieval", "mrr@10"), _score),
+    ("R@1", _metric("retrieval", "recall@1"), _score),
+    ("R@3", _metric("retrieval", "recall@3"), _score),
+    ("R@5", _metric("retrieval", "recall@5"), _score),
+    ("R@10", _metric("retrieval", "recall@10"), _score),
+)

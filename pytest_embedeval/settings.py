@@ -1,0 +1,220 @@
+"""The configuration: `[tool.embedeval]` in pyproject.toml, or `embedeval.toml` with the same tables.
+
+Read by the plugin at start-up, so only the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pytest_embedeval.errors import UsageError, did_you_mean
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+FORMATS = ("squad", "morphology")
+RULE_KEYS = ("min", "max", "primary")
+
+
+@dataclass(frozen=True)
+class ModelTable:
+    """One `[tool.embedeval.models.NAME]`: a model that needs more than one line of `--models`."""
+
+    source: str
+    revision: str | None = None
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    dim: int | None = None
+    precision: str | None = None
+    backend: str | None = None
+    device: str | None = None
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class DatasetTable:
+    """One `[tool.embedeval.datasets.NAME]`; `path` is absolute once read."""
+
+    path: str
+    format: str
+    language: str | None = None
+    target: str = "context"
+    duplicates: str = "merge"
+    no_relevant: str = "error"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A threshold for one metric: the value may not leave [min, max]."""
+
+    min: float | None = None
+    max: float | None = None
+    primary: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The rules of one "suite/dataset": for every model, and those that override them for one alias."""
+
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    by_alias: Mapping[str, Mapping[str, Rule]] = field(default_factory=dict)
+
+    def for_model(self, alias: str) -> dict[str, Rule]:
+        """Return metric -> rule for one model; its own rules replace the common ones."""
+        return {**self.rules, **self.by_alias.get(alias, {})}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run can be told, with its defaults."""
+
+    root: Path
+    models: tuple[str, ...] = ()
+    out: Path = Path(".embedeval")
+    device: str = "auto"
+    seed: int = 42
+    model_tables: Mapping[str, ModelTable] = field(default_factory=dict)
+    datasets: Mapping[str, DatasetTable] = field(default_factory=dict)
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+
+
+def load_settings(root: Path) -> Settings:
+    """Read the configuration of the project at `root`.
+
+    Parameters
+    ----------
+    root
+        Folder that may hold `embedeval.toml` or `pyproject.toml`; the former wins.
+
+    Raises
+    ------
+    UsageError
+        Malformed TOML, an unknown key or a value of the wrong type; the message names file and key.
+    """
+    path, table = _find_table(root)
+    return _Reader(path, root).settings(table)
+
+
+def _find_table(root: Path) -> tuple[Path, Mapping[str, Any]]:
+    own = root / "embedeval.toml"
+    if own.is_file():
+        return own, _read_toml(own)
+    shared = root / "pyproject.toml"
+    if shared.is_file():
+        table = _read_toml(shared).get("tool", {}).get("embedeval", {})
+        return shared, table
+    return own, {}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from None
+
+
+class _Reader:
+    """Turns TOML tables into settings; knows the file, so that errors can name it."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self.path = path
+        self.root = root
+
+    def fail(self, key: str, problem: str) -> UsageError:
+        prefix = "" if self.path.name == "embedeval.toml" else "tool.embedeval."
+        return UsageError(f"{self.path}: {prefix}{key}: {problem}")
+
+    def settings(self, table: Mapping[str, Any]) -> Settings:
+        self._known("", table, {"matrix", "models", "out", "device", "seed", "datasets", "gates"})
+        plain: dict[str, Any] = {"root": self.root}
+        models = table.get("models", {})
+        if isinstance(models, list):
+            # TOML cannot hold the list `models` and the tables `models.NAME` in one file; `matrix` can stand
+            # beside the tables, and a plain list of entries may go by either name.
+            if "matrix" in table:
+                raise self.fail("models", "is a list, and so is matrix; keep one of them")
+            plain["models"] = self._entries("models", models)
+        else:
+            plain["model_tables"] = self._each("models", models, self._model)
+            plain["models"] = self._entries("matrix", table.get("matrix", []))
+        for key, kind in (("out", str), ("device", str), ("seed", int)):
+            if key in table:
+                plain[key] = self._typed(key, table[key], kind)
+        if plain.get("device", "auto") not in DEVICES:
+            raise self.fail("device", f"must be one of {', '.join(DEVICES)}, not {plain['device']!r}")
+        plain["out"] = self.root / plain.get("out", ".embedeval")
+        plain["datasets"] = self._each("datasets", table.get("datasets", {}), self._dataset)
+        plain["gates"] = self._each("gates", table.get("gates", {}), self._gate)
+        return Settings(**plain)
+
+    def _entries(self, key: str, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise self.fail(key, f'must be a list of entries such as ["bge-m3"], not {value!r}')
+        return tuple(value)
+
+    def _each(self, key: str, table: Any, read: Callable[[str, Mapping[str, Any]], Any]) -> dict[str, Any]:
+        entries = self._table(key, table)
+        return {name: read(f"{key}.{name}", self._table(f"{key}.{name}", entries[name])) for name in entries}
+
+    def _model(self, key: str, table: Mapping[str, Any]) -> ModelTable:
+        return ModelTable(**self._fields(key, table, ModelTable, required="source"))
+
+    def _dataset(self, key: str, table: Mapping[str, Any]) -> DatasetTable:
+        values = self._fields(key, table, DatasetTable, required="path")
+        if values.get("format") not in FORMATS:
+            raise self.fail(f"{key}.format", f"must be one of {', '.join(FORMATS)}, not {values.get('format')!r}")
+        for name, known in (
+            ("target", ("context", "answer")),
+            ("duplicates", ("merge", "keep", "error")),
+            ("no_relevant", ("error", "zero", "skip")),
+        ):
+            if name in values and values[name] not in known:
+                raise self.fail(f"{key}.{name}", f"must be one of {', '.join(known)}, not {values[name]!r}")
+        values["path"] = str(self.root / values["path"])
+        return DatasetTable(**values)
+
+    def _gate(self, key: str, table: Mapping[str, Any]) -> Gate:
+        if key.count("/") != 1:
+            raise self.fail(key, 'a gate is named "suite/dataset", for example "retrieval/medical"')
+        rules: dict[str, Rule] = {}
+        by_alias: dict[str, dict[str, Rule]] = {}
+        for name, value in table.items():
+            inner = self._table(f"{key}.{name}", value)
+            if inner and all(isinstance(entry, Mapping) for entry in inner.values()):
+                by_alias[name] = {m: self._rule(f"{key}.{name}.{m}", entry) for m, entry in inner.items()}
+            else:
+                rules[name] = self._rule(f"{key}.{name}", inner)
+        return Gate(rules, by_alias)
+
+    def _rule(self, key: str, table: Mapping[str, Any]) -> Rule:
+        self._known(key, table, set(RULE_KEYS))
+        bounds = {name: self._typed(f"{key}.{name}", table[name], float) for name in ("min", "max") if name in table}
+        if not bounds:
+            raise self.fail(key, "needs min, max or both")
+        return Rule(**bounds, primary=self._typed(f"{key}.primary", table.get("primary", False), bool))
+
+    def _fields(self, key: str, table: Mapping[str, Any], kind: type, required: str) -> dict[str, Any]:
+        types = {f.name: int if f.name in ("dim", "batch_size") else str for f in fields(kind)}
+        self._known(key, table, set(types))
+        if required not in table:
+            raise self.fail(key, f'needs {required} = "…"')
+        return {name: self._typed(f"{key}.{name}", value, types[name]) for name, value in table.items()}
+
+    def _table(self, key: str, value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            raise self.fail(key, f"must be a table, not {value!r}")
+        return value
+
+    def _typed(self, key: str, value: Any, kind: type) -> Any:
+        accepted = (int, float) if kind is float else kind
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            raise self.fail(key, f"must be a {kind.__name__}, not {value!r}")
+        return value
+
+    def _known(self, key: str, table: Mapping[str, Any], known: set[str]) -> None:
+        for name in table:
+            if name not in known:
+                place = f"{key}.{name}" if key else name
+                raise self.fail(place, f"unknown key; {did_you_mean(name, known)}")

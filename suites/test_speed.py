@@ -1,0 +1,17 @@
+"""How fast is each model on this machine? Timed by pytest-benchmark; compare within one run."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.needs_vectors
+
+
+def test_throughput(model, dataset, throughput):
+    speed = throughput(model, dataset)
+    assert speed is None or speed.texts_per_s > 0
+
+
+def test_latency(model, dataset, latency):
+    speed = latency(model, dataset)
+    assert speed is None or speed.p50_ms > 0
