@@ -133,15 +133,19 @@ def evaluate_morphology(model: Judged, data: WordData) -> Scores:
 def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
     """Score how the documents of a data set cluster.
 
-    `silhouette.kmeans` is the article's score: k-means with k = 2 on the unit vectors, judged by its own labels
-    (Euclidean, scikit-learn). Where the documents have titles, `silhouette.label` (cosine) and `v_measure`
-    (k-means with one cluster per title) judge them by these gold labels.
+    `silhouette.kmeans` is the article's idea: k-means with k = 2 on the unit vectors, judged by its own labels, here
+    under cosine distance. For data read by the article's protocol, `silhouette.kmeans.article` is its number, digit
+    by digit (Euclidean). Where the documents have titles, `silhouette.label` and `v_measure` (k-means with one
+    cluster per title) judge them by these gold labels.
     """
     encoded = _encoded(model)
     vectors = encoded.vectors(data.documents, "document")
     own = cluster_metrics.kmeans_labels(vectors, 2, seed)
     n = len(vectors)
-    measured = {"silhouette.kmeans": Measured(cluster_metrics.euclidean_silhouette(vectors, own), n)}
+    silhouettes = cluster_metrics.cosine_silhouettes(vectors, own)
+    measured = {"silhouette.kmeans": Measured.mean_of(silhouettes, data.document_ids, (-1.0, 1.0))}
+    if data.is_article:
+        measured["silhouette.kmeans.article"] = Measured(cluster_metrics.euclidean_silhouette(vectors, own), n)
     titles = data.document_fields.get("title", ())
     if 1 < len(set(titles)) < n:
         silhouettes = cluster_metrics.cosine_silhouettes(vectors, titles)

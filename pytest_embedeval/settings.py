@@ -5,6 +5,9 @@ Read by the plugin at start-up, so only the standard library is imported here.
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -16,6 +19,7 @@ from pytest_embedeval.errors import UsageError, did_you_mean
 DEVICES = ("auto", "cpu", "cuda", "mps")
 FORMATS = ("squad", "morphology")
 RULE_KEYS = ("min", "max", "primary")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,20 @@ class Settings:
     """Everything a run can be told, with its defaults."""
 
     root: Path
-    models: tuple[str, ...] = ()
+    file: str = field(default="pyproject.toml", compare=False)
+    models: tuple[str, ...] | None = None
     out: Path = Path(".embedeval")
     device: str = "auto"
     seed: int = 42
     model_tables: Mapping[str, ModelTable] = field(default_factory=dict)
     datasets: Mapping[str, DatasetTable] = field(default_factory=dict)
     gates: Mapping[str, Gate] = field(default_factory=dict)
+
+    def heading(self, *keys: str) -> str:
+        """Return the heading of a table as it has to stand in the configuration file, quoted where TOML wants it."""
+        prefix = [] if self.file == "embedeval.toml" else ["tool", "embedeval"]
+        quoted = (key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False) for key in (*prefix, *keys))
+        return f"[{'.'.join(quoted)}]"
 
 
 def load_settings(root: Path) -> Settings:
@@ -102,10 +113,15 @@ def _find_table(root: Path) -> tuple[Path, Mapping[str, Any]]:
     if own.is_file():
         return own, _read_toml(own)
     shared = root / "pyproject.toml"
-    if shared.is_file():
-        table = _read_toml(shared).get("tool", {}).get("embedeval", {})
-        return shared, table
-    return own, {}
+    if not shared.is_file():
+        return shared, {}
+    table: Any = _read_toml(shared)
+    for depth, key in enumerate(("tool", "embedeval"), start=1):
+        table = table.get(key, {})
+        if not isinstance(table, Mapping):
+            place = ".".join(("tool", "embedeval")[:depth])
+            raise UsageError(f"{shared}: {place}: must be a table, not {table!r}")
+    return shared, table
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -128,9 +144,9 @@ class _Reader:
 
     def settings(self, table: Mapping[str, Any]) -> Settings:
         self._known("", table, {"matrix", "models", "out", "device", "seed", "datasets", "gates"})
-        plain: dict[str, Any] = {"root": self.root}
+        plain: dict[str, Any] = {"root": self.root, "file": self.path.name}
         models = table.get("models", {})
-        if isinstance(models, list):
+        if not isinstance(models, Mapping):
             # TOML cannot hold the list `models` and the tables `models.NAME` in one file; `matrix` can stand
             # beside the tables, and a plain list of entries may go by either name.
             if "matrix" in table:
@@ -138,10 +154,13 @@ class _Reader:
             plain["models"] = self._entries("models", models)
         else:
             plain["model_tables"] = self._each("models", models, self._model)
-            plain["models"] = self._entries("matrix", table.get("matrix", []))
+            if "matrix" in table:
+                plain["models"] = self._entries("matrix", table["matrix"])
         for key, kind in (("out", str), ("device", str), ("seed", int)):
             if key in table:
                 plain[key] = self._typed(key, table[key], kind)
+        if plain.get("seed", 0) < 0:
+            raise self.fail("seed", f"must not be negative, and is {plain['seed']}")
         if plain.get("device", "auto") not in DEVICES:
             raise self.fail("device", f"must be one of {', '.join(DEVICES)}, not {plain['device']!r}")
         plain["out"] = self.root / plain.get("out", ".embedeval")
@@ -193,6 +212,9 @@ class _Reader:
         bounds = {name: self._typed(f"{key}.{name}", table[name], float) for name in ("min", "max") if name in table}
         if not bounds:
             raise self.fail(key, "needs min, max or both")
+        for name, bound in bounds.items():
+            if not math.isfinite(bound):
+                raise self.fail(f"{key}.{name}", f"must be a finite number, not {bound}")
         return Rule(**bounds, primary=self._typed(f"{key}.primary", table.get("primary", False), bool))
 
     def _fields(self, key: str, table: Mapping[str, Any], kind: type, required: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -96,24 +97,23 @@ class RetrievalData:
     protocol: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def is_article(self) -> bool:
+        """Whether the data was read by the protocol of the article: every answer string a document of its own."""
+        return self.protocol.get("target") == "answer" and self.protocol.get("duplicates") == "keep"
+
     @cached_property
     def fingerprint(self) -> str:
         """`sha256:…` over texts, judgements and protocol; the order of insertion does not change it."""
         digest = hashlib.sha256()
-        judged = [
-            f"{self.query_ids[q]}\t{self.document_ids[d]}\t{g}"
-            for q, d, g in zip(*map(np.ndarray.tolist, _columns(self.judgements)), strict=True)
-        ]
+        columns = map(np.ndarray.tolist, _columns(self.judgements))
         for part in (
-            map("\t".join, zip(self.document_ids, self.documents, strict=True)),
-            map("\t".join, zip(self.query_ids, self.queries, strict=True)),
-            judged,
-            (f"{key}\t{value}" for key, value in self.protocol.items()),
+            zip(self.document_ids, self.documents, strict=True),
+            zip(self.query_ids, self.queries, strict=True),
+            ((self.query_ids[q], self.document_ids[d], g) for q, d, g in zip(*columns, strict=True)),
+            self.protocol.items(),
         ):
-            for line in sorted(part):
-                digest.update(line.encode("utf-8", "surrogatepass"))
-                digest.update(b"\n")
-            digest.update(b"\0")
+            digest.update(json.dumps(sorted(part)).encode("ascii"))
         return f"sha256:{digest.hexdigest()}"
 
 

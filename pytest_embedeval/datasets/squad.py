@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pytest_embedeval.datasets.duplicates import Policy, folded, merge
 from pytest_embedeval.datasets.retrieval import Finding, Judgements, RetrievalData, check_ids
-from pytest_embedeval.errors import DatasetError
+from pytest_embedeval.datasets.text_files import read_text
+from pytest_embedeval.errors import DatasetError, UsageError, did_you_mean
 
 Target = Literal["context", "answer"]
 NoRelevant = Literal["error", "zero", "skip"]
@@ -76,6 +77,13 @@ def load_squad(
     DatasetError
         The file is missing or malformed; the message names file, article, paragraph and question.
     """
+    for option, value, known in (
+        ("target", target, get_args(Target)),
+        ("duplicates", duplicates, get_args(Policy)),
+        ("no_relevant", no_relevant, get_args(NoRelevant)),
+    ):
+        if value not in known:
+            raise UsageError(f"{option}={value!r} is unknown; {did_you_mean(value, known)}")
     path = Path(path)
     parsed = _Parsed()
     for article, place in _articles(path):
@@ -85,9 +93,9 @@ def load_squad(
     check_ids([q.id for q in parsed.questions], lambda position: parsed.questions[position].place)
     questions, findings = _answerable(parsed, no_relevant)
     protocol = {"format": "squad", "target": target, "duplicates": duplicates, "no_relevant": no_relevant}
-    documents = _contexts(parsed) if target == "context" else _answers(questions)
+    documents = _contexts(parsed, questions) if target == "context" else _answers(questions)
     merged = merge(documents.texts, duplicates, lambda position: documents.places[position])
-    grades = {(i, merged.target[d]): 1 for i, q in enumerate(questions) for d in documents.of(i, q)}
+    grades = {(query, merged.target[document]): 1 for query, document in documents.gold}
     return RetrievalData(
         name=name or path.stem,
         document_ids=[documents.ids[i] for i in merged.kept],
@@ -114,42 +122,34 @@ class _Documents:
     texts: list[str]
     titles: list[str]
     places: list[str]
-    by_question: bool
-
-    def of(self, position: int, question: _Question) -> list[int]:
-        """Return the relevant documents of one question."""
-        if not question.answers:
-            return []
-        return [position if self.by_question else question.passage]
+    gold: list[tuple[int, int]]  # question, document
 
 
-def _contexts(parsed: _Parsed) -> _Documents:
+def _contexts(parsed: _Parsed, questions: list[_Question]) -> _Documents:
     counts: dict[str, int] = {}
     ids = []
     for title in parsed.titles:
         counts[title] = counts.get(title, 0) + 1
         ids.append(f"{title}#{counts[title]}")
-    return _Documents(ids, parsed.contexts, parsed.titles, parsed.places, by_question=False)
+    gold = [(position, question.passage) for position, question in enumerate(questions) if question.answers]
+    return _Documents(ids, parsed.contexts, parsed.titles, parsed.places, gold)
 
 
 def _answers(questions: list[_Question]) -> _Documents:
     """Return the article's corpus: the first answer string of each question."""
+    answered = [(position, question) for position, question in enumerate(questions) if question.answers]
     return _Documents(
-        ids=[q.id for q in questions],
-        texts=[q.answers[0] if q.answers else "" for q in questions],
-        titles=[q.fields.get("title", "") for q in questions],
-        places=[q.place for q in questions],
-        by_question=True,
+        ids=[question.id for _, question in answered],
+        texts=[question.answers[0] for _, question in answered],
+        titles=[question.fields["title"] for _, question in answered],
+        places=[question.place for _, question in answered],
+        gold=[(position, document) for document, (position, _) in enumerate(answered)],
     )
 
 
 def _articles(path: Path) -> Iterator[tuple[Any, str]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path}: line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}") from None
     for number, article in enumerate(_list(content, "data", str(path)), start=1):
@@ -172,20 +172,26 @@ def _read_article(parsed: _Parsed, article: Any, place: str) -> None:
 
 def _read_question(parsed: _Parsed, entry: Any, place: str) -> None:
     entry = _object(entry, place)
-    if entry.get("id") in (None, ""):
+    identity = entry.get("id")
+    if identity in (None, ""):
         raise DatasetError(f"{place}: key 'id' is missing or empty")
-    identity = str(entry["id"])
+    if not _is_number(identity) and not isinstance(identity, str):
+        raise DatasetError(f"{place}: key 'id' must be text or a number, not {type(identity).__name__}")
+    identity = str(identity)
     place = f"{place} (id {identity!r})"
     question = _text(entry, "question", place)
     passage = len(parsed.contexts) - 1
     answers: list[str] = []
-    if not entry.get("is_impossible", False):
+    impossible = entry.get("is_impossible", False)
+    if not isinstance(impossible, bool):
+        raise DatasetError(f"{place}: key 'is_impossible' must be true or false, not {impossible!r}")
+    if not impossible:
         for answer in _list(entry, "answers", place):
             text = _text(_object(answer, place), "text", place)
             parsed.moved += not _stands(text, answer.get("answer_start"), parsed.contexts[passage], place)
             answers.append(text)
     extra = {key: str(value) for key, value in entry.items() if key not in _OWN_KEYS and isinstance(value, str | int)}
-    if entry.get("is_impossible", False):
+    if impossible:
         extra["is_impossible"] = "true"
     fields = {**extra, "title": parsed.titles[passage]}
     parsed.questions.append(_Question(identity, question, tuple(dict.fromkeys(answers)), passage, place, fields))
@@ -197,10 +203,9 @@ def _stands(answer: str, start: Any, context: str, place: str) -> bool:
         raise DatasetError(f"{place}: the answer {answer!r} does not stand in the paragraph's context")
     if start is None:
         return True
-    try:
-        position = int(start)
-    except (TypeError, ValueError):
-        raise DatasetError(f"{place}: answer_start must be a number, not {start!r}") from None
+    if not _is_number(start) and not (isinstance(start, str) and start.strip().removeprefix("-").isdecimal()):
+        raise DatasetError(f"{place}: answer_start must be a number, not {start!r}")
+    position = int(start)
     return position >= 0 and context.startswith(answer, position)
 
 
@@ -254,6 +259,10 @@ def _query_fields(questions: list[_Question]) -> dict[str, list[str]]:
     """Keep the columns that every question has, so that any of them can slice the scores."""
     shared = set.intersection(*(set(q.fields) for q in questions))
     return {key: [q.fields[key] for q in questions] for key in sorted(shared)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _object(value: Any, place: str) -> Mapping[str, Any]:

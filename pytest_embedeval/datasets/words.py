@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pytest_embedeval.datasets.retrieval import Finding, check_ids
+from pytest_embedeval.datasets.text_files import read_text
 from pytest_embedeval.errors import DatasetError
 
 COLUMNS = ("id", "category", "features", "lemma", "form", "distractors", "source")
@@ -72,26 +74,29 @@ def load_words(path: str | Path, *, name: str | None = None, language: str | Non
         The file is missing or malformed; the message names file, line and column.
     """
     path = Path(path)
-    items = list(_items(path))
+    lines, items = [], []
+    for line, item in _items(path):
+        lines.append(line)
+        items.append(item)
     if not items:
         raise DatasetError(f"{path}: no items")
-    check_ids([item.id for item in items], lambda position: f"{path}, line {position + 2}")
+    check_ids([item.id for item in items], lambda position: f"{path}, line {lines[position]}")
     return WordData(name or path.stem, items, language)
 
 
-def _items(path: Path) -> Iterator[WordItem]:
+def _items(path: Path) -> Iterator[tuple[int, WordItem]]:
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise DatasetError(f"{path}, line 1: column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-            if missing:
-                raise DatasetError(f"{path}, line 1: column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}")
-            for row in rows:
-                yield _item(row, f"{path}, line {rows.line_num}")
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        for row in rows:
+            place = f"{path}, line {rows.line_num}"
+            if None in row:
+                raise DatasetError(f"{place}: more cells than the header has columns; a stray tab?")
+            yield rows.line_num, _item(row, place)
+    except csv.Error as error:
+        raise DatasetError(f"{path}, line {rows.line_num + 1}: {error}") from None
 
 
 def _item(row: dict[str, str | None], place: str) -> WordItem:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pytest_embedeval.gate.interval import bounded_mean_interval
-from pytest_embedeval.gate.thresholds import Measurement, Verdict, judge_thresholds
+from pytest_embedeval.gate.thresholds import Measurement, Verdict, judge_thresholds, told_apart
 
-__all__ = ["Measurement", "Verdict", "bounded_mean_interval", "judge_thresholds"]
+__all__ = ["Measurement", "Verdict", "bounded_mean_interval", "judge_thresholds", "told_apart"]

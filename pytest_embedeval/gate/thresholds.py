@@ -86,8 +86,20 @@ def _judge(kind: str, value: float | None, bound: float, metric: str, known: Map
         return "error", f"{metric} was not measured; {did_you_mean(metric, known)}"
     if value is None or not math.isfinite(value):
         return "error", f"{metric} is not a finite number"
+    if not math.isfinite(bound):
+        return "error", f"the {kind}imum of {metric} is {bound}, not a finite number"
+    shown = told_apart(value, bound)
     if kind == "min" and value < bound:
-        return "fail", f"{metric} {value:.4f} is below the minimum {bound:g}"
+        return "fail", f"{metric} {shown} is below the minimum {bound:g}"
     if kind == "max" and value > bound:
-        return "fail", f"{metric} {value:.4f} is above the maximum {bound:g}"
-    return "pass", f"{metric} {value:.4f} keeps the {kind}imum {bound:g}"
+        return "fail", f"{metric} {shown} is above the maximum {bound:g}"
+    return "pass", f"{metric} {shown} keeps the {kind}imum {bound:g}"
+
+
+def told_apart(value: float, other: float) -> str:
+    """Return a number in four decimals, or in as many as it takes to differ from `other` as `value` does."""
+    for digits in range(4, 17):
+        shown = f"{value:.{digits}f}"
+        if value == other or float(shown) != float(f"{other:g}"):
+            return shown
+    return repr(value)

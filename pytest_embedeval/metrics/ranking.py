@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Scores = NDArray[np.float64]
+    Gain = Callable[[NDArray[np.int64]], Scores]
 
-_UNJUDGED = np.iinfo(np.int64).min
+_COMPARED = 1 << 18  # documents compared at once: they should stay in the cache of the processor
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,32 @@ def score_rankings(
         Name of the metric -> float64 array [n].
     """
     found = None if as_listed else groups or group(rankings)
-    lists = _Lists(rankings, judgements, level, found, beyond)
+    lists = _Lists(rankings, judgements, level, found, None if found is None else beyond)
     return {str(metric): _MEASURES[metric.measure](lists, metric.cutoff) for metric in metrics}
 
 
+@dataclass(frozen=True)
+class _Places:
+    """Those of the groups of `_Lists` that begin before a cutoff.
+
+    `group` is their position there, `start` how many documents stand before them, and the first `inside` of their
+    `size` places, the part `share`, stand before the cutoff.
+    """
+
+    group: NDArray[np.int64]
+    query: NDArray[np.int64]
+    start: NDArray[np.int64]
+    size: NDArray[np.int64]
+    inside: NDArray[np.int64]
+    share: Scores
+
+
 class _Lists:
-    """Ranked lists joined with their judgements; every property is computed once, over [n, k] arrays."""
+    """Ranked lists joined with their judgements: the tie groups that hold judged documents, best first by query.
+
+    A document that ties with nothing is a group of its own. `query`, `start` (documents before the group) and `size`
+    are [g], one per group; `member` (position of the group) and `grade` are [m], one per judged document found.
+    """
 
     def __init__(
         self,
@@ -89,117 +110,167 @@ class _Lists:
         self.documents = rankings.documents
         self.judgements = judgements
         self.level = level
-        self.groups = groups
-        self.beyond = beyond
+        query, place, grade = _find(rankings.documents, judgements)
+        listed = len(query)
+        if beyond is not None:
+            query = np.concatenate([query, beyond.query])
+            place = np.concatenate([place, np.full(len(beyond.query), self.k - 1)])
+            grade = np.concatenate([grade, beyond.grade])
+        order = np.argsort(query * self.k + place)
+        query, place, self.grade = query[order], place[order], grade[order]
+        self.is_listed = order < listed
+        if groups is None:
+            self.query, self.start, self.size = query, place, np.ones_like(place)
+            self.member = np.arange(len(query))
+        else:
+            start, size = groups.at(query, place)
+            first = (np.diff(query, prepend=-1) > 0) | (np.diff(start, prepend=-1) > 0)
+            self.query, self.start, self.size = query[first], start[first], size[first]
+            self.member = np.cumsum(first) - 1
+        self._before: dict[int, _Places] = {}
+        self._gains: dict[Gain, tuple[Scores, Scores]] = {}
 
     @cached_property
-    def grades(self) -> NDArray[np.int64]:
-        """The grade of each place; `_UNJUDGED` where there is none."""
-        return _look_up(self.documents, self.judgements)
+    def relevant(self) -> Scores:
+        """Relevant documents of each group."""
+        return self.of_groups(self.grade >= self.level)
 
     @cached_property
-    def relevant(self) -> NDArray[np.bool_]:
-        return self.grades >= self.level
+    def judged(self) -> Scores:
+        """Judged documents of each group."""
+        return self.of_groups(np.ones(len(self.grade)))
+
+    @cached_property
+    def relevant_above(self) -> Scores:
+        """Relevant documents of the same query above each group."""
+        return self.above(self.relevant)
+
+    @cached_property
+    def first_relevant(self) -> NDArray[np.int64]:
+        """The first group of each query that holds a relevant document."""
+        held = np.flatnonzero(self.relevant)
+        return held[np.diff(self.query[held], prepend=-1) > 0]
 
     @cached_property
     def total(self) -> NDArray[np.int64]:
         """Relevant documents of each query in the whole corpus (R)."""
-        counted = self.judgements.query[self.judgements.grade >= self.level]
-        return np.bincount(counted, minlength=self.n)
+        return np.bincount(self.judgements.query[self.judgements.grade >= self.level], minlength=self.n)
 
     @cached_property
-    def expected_relevant(self) -> Scores:
-        """The chance that each place holds a relevant document."""
-        beyond = None if self.beyond is None else (self.beyond.grade >= self.level).astype(np.float64)
-        return self._expected(self.relevant.astype(np.float64), beyond)
+    def lengths(self) -> NDArray[np.int64]:
+        """Documents in each list."""
+        if self.k and (self.documents[:, -1] >= 0).all():
+            return np.full(self.n, self.k)
+        return np.count_nonzero(self.documents >= 0, axis=1)
 
     @cached_property
-    def expected_judged(self) -> Scores:
-        beyond = None if self.beyond is None else np.ones(len(self.beyond.grade))
-        return self._expected((self.grades != _UNJUDGED).astype(np.float64), beyond)
+    def ideal(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Query, place and grade of the documents that have a gain, in the ideal order."""
+        judged = self.judgements
+        gaining = judged.grade > 0
+        query, grade = judged.query[gaining], judged.grade[gaining]
+        best = int(np.max(grade, initial=0)) + 1
+        grade = query * best - np.sort(query * best - grade)
+        place = np.arange(len(query)) - _offsets(query, self.n)[query]
+        return query, place, grade
 
-    def expected_gain(self, gain: Callable[[NDArray[np.int64]], Scores]) -> Scores:
-        beyond = None if self.beyond is None else gain(self.beyond.grade)
-        gains = np.zeros(self.grades.shape)
-        positive = self.grades > 0
-        gains[positive] = gain(self.grades[positive])
-        return self._expected(gains, beyond)
+    def of_groups(self, values: NDArray[np.number] | NDArray[np.bool_]) -> Scores:
+        """Return the sum over the documents of each group."""
+        return np.bincount(self.member, weights=values, minlength=len(self.query)).astype(np.float64, copy=False)
 
-    @cached_property
-    def group_relevant(self) -> NDArray[np.float64]:
-        """Relevant documents in the tie group of each place, with those beyond the list."""
-        if self.groups is None:
-            return self.relevant.astype(np.float64)
-        return np.rint(self.expected_relevant * self.groups.size)
+    def of_queries(self, places: _Places, values: Scores) -> Scores:
+        """Return the sum over the groups of each query."""
+        return np.bincount(places.query, weights=values, minlength=self.n).astype(np.float64, copy=False)
 
-    def _expected(self, values: Scores, beyond: Scores | None) -> Scores:
-        """Replace each value by the mean of its tie group."""
-        if self.groups is None:
-            return values
-        extra = None
-        if beyond is not None and self.beyond is not None:
-            extra = np.bincount(self.beyond.query, weights=beyond, minlength=self.n).astype(np.float64)
-        return expectation.group_means(values, self.groups, extra)
+    def before(self, cutoff: int | None) -> _Places:
+        """Return the places of the first `cutoff` ranks; a list has no more than k."""
+        k = min(cutoff or self.k, self.k)
+        if k not in self._before:
+            near = np.flatnonzero(self.start < k)
+            start, size = self.start[near], self.size[near]
+            inside = np.minimum(size, k - start)
+            self._before[k] = _Places(near, self.query[near], start, size, inside, inside / size)
+        return self._before[k]
+
+    def expected(self, values: Scores, cutoff: int | None) -> Scores:
+        """Return the expected sum over the places before the cutoff; `values` are sums over groups."""
+        places = self.before(cutoff)
+        return self.of_queries(places, values[places.group] * places.share)
+
+    def above(self, values: Scores) -> Scores:
+        """Return the sum of the values of the groups of the same query above each group."""
+        running = np.cumsum(values) - values
+        return running - running[_offsets(self.query, self.n)[self.query]]
+
+    def gains(self, gain: Gain) -> tuple[Scores, Scores]:
+        """Return the mean gain of each group's documents, and the discounted gains of the ideal order."""
+        if gain not in self._gains:
+            _, place, grade = self.ideal
+            mean = self.of_groups(gain(self.grade)) / self.size
+            self._gains[gain] = mean, gain(grade) * _discounts(len(place) and int(place.max()) + 1)[place]
+        return self._gains[gain]
 
 
-def _look_up(documents: NDArray[np.int64], judgements: Judgements) -> NDArray[np.int64]:
-    """Return the grade of each listed document, int64 array [n, k]."""
+def _find(
+    documents: NDArray[np.int64], judgements: Judgements
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Find the judged documents in the lists: their queries, places and grades."""
     n, k = documents.shape
-    grades = np.full((n, k), _UNJUDGED, dtype=np.int64)
-    if len(judgements) == 0 or k == 0:
-        return grades
-    counts = np.bincount(judgements.query, minlength=n)
-    nth = np.arange(len(judgements)) - np.repeat(np.cumsum(counts) - counts, counts)
-    # The i-th judgement of every query at once: one comparison of [queries, k] each, and most data sets have few.
-    order = np.argsort(nth, kind="stable")
-    for block in np.split(order, np.cumsum(np.bincount(nth))[:-1]):
-        rows = judgements.query[block]
-        hit, place = np.nonzero(documents[rows] == judgements.document[block, None])
-        grades[rows[hit], place] = judgements.grade[block[hit]]
-    return grades
+    if k == 0 or len(judgements) == 0:
+        return (np.empty(0, dtype=np.int64),) * 3
+    pairs, places = [], []
+    step = max(1, _COMPARED // k)
+    for start in range(0, len(judgements), step):
+        query = judgements.query[start : start + step]
+        lists = documents[query[0] : query[-1] + 1].astype(np.int16)
+        wanted = judgements.document[start : start + step, None].astype(np.int16)
+        found = np.flatnonzero(lists.take(query - query[0], axis=0) == wanted)
+        pairs.append(start + found // k)
+        places.append(found % k)
+    pair, place = np.concatenate(pairs), np.concatenate(places)
+    same = documents[judgements.query[pair], place] == judgements.document[pair]
+    pair, place = pair[same], place[same]
+    return judgements.query[pair], place, judgements.grade[pair]
+
+
+def _offsets(sorted_rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return where each of n rows begins, given the row of each entry; int64 array [n]."""
+    counts = np.bincount(sorted_rows, minlength=n)
+    offsets: NDArray[np.int64] = np.cumsum(counts) - counts
+    return offsets
 
 
 def _hit_rate(lists: _Lists, cutoff: int | None) -> Scores:
-    k = min(cutoff or lists.k, lists.k)
-    if lists.groups is None:
-        hits: Scores = lists.relevant[:, :k].any(axis=1).astype(np.float64)
-        return hits
-    return expectation.any_relevant(lists.group_relevant, lists.groups, k)
-
-
-def _hits(lists: _Lists, cutoff: int) -> Scores:
-    sums: Scores = lists.expected_relevant[:, :cutoff].sum(axis=1)
-    return sums
+    places = lists.before(cutoff)
+    chance = expectation.any_relevant(places.size, lists.relevant[places.group], places.inside)
+    # At most the last group is cut by the cutoff; any other that holds a relevant document makes it certain.
+    return np.minimum(lists.of_queries(places, chance), 1.0)
 
 
 def _precision(lists: _Lists, cutoff: int | None) -> Scores:
-    k = cutoff or lists.k
-    shares: Scores = _hits(lists, k) / k
-    return shares
+    return lists.expected(lists.relevant, cutoff) / (cutoff or lists.k)
 
 
 def _recall(lists: _Lists, cutoff: int | None) -> Scores:
-    return _share(_hits(lists, cutoff or lists.k), lists.total)
+    return _share(lists.expected(lists.relevant, cutoff), lists.total)
 
 
 def _reciprocal_rank(lists: _Lists, cutoff: int | None) -> Scores:
-    k = min(cutoff or lists.k, lists.k)
-    if lists.groups is None:
-        relevant = lists.relevant[:, :k]
-        found: Scores = np.where(relevant.any(axis=1), 1.0 / (relevant.argmax(axis=1) + 1), 0.0)
-        return found
-    return expectation.reciprocal_rank(lists.group_relevant, lists.groups, k, whole=cutoff is None)
+    first = lists.first_relevant
+    last = None if cutoff is None else min(cutoff, lists.k)
+    scores = np.zeros(lists.n)
+    scores[lists.query[first]] = expectation.first_relevant(
+        lists.start[first], lists.size[first], lists.relevant[first], last
+    )
+    return scores
 
 
 def _average_precision(lists: _Lists, cutoff: int | None) -> Scores:
-    k = min(cutoff or lists.k, lists.k)
-    relevant = lists.expected_relevant[:, :k]
-    if lists.groups is None:
-        hits = np.cumsum(relevant, axis=1)
-    else:
-        hits = expectation.hits_if_relevant(lists.expected_relevant, lists.group_relevant, lists.groups)[:, :k]
-    precisions = relevant * hits / np.arange(1, k + 1)
-    return _share(precisions.sum(axis=1), lists.total)
+    places = lists.before(cutoff)
+    sums = expectation.precisions(
+        lists.relevant_above[places.group], places.start, places.size, lists.relevant[places.group], places.inside
+    )
+    return _share(lists.of_queries(places, sums), lists.total)
 
 
 def _linear(grades: NDArray[np.int64]) -> Scores:
@@ -210,53 +281,52 @@ def _exponential(grades: NDArray[np.int64]) -> Scores:
     return np.exp2(np.maximum(grades, 0)) - 1.0
 
 
-def _ndcg(gain: Callable[[NDArray[np.int64]], Scores]) -> Callable[[_Lists, int | None], Scores]:
+def _discounts(k: int) -> Scores:
+    """Return what a gain is worth at each of k places."""
+    return 1.0 / np.log2(np.arange(2, k + 2))
+
+
+def _ndcg(gain: Gain) -> Callable[[_Lists, int | None], Scores]:
     def measure(lists: _Lists, cutoff: int | None) -> Scores:
-        k = min(cutoff or lists.k, lists.k)
-        discounts = 1.0 / np.log2(np.arange(2, k + 2))
-        return _share(lists.expected_gain(gain)[:, :k] @ discounts, _ideal(lists, cutoff or lists.k, gain))
+        places = lists.before(cutoff)
+        mean, ideal = lists.gains(gain)
+        discounts = np.append(0.0, np.cumsum(_discounts(lists.k)))
+        weights = discounts[places.start + places.inside] - discounts[places.start]
+        query, place, _ = lists.ideal
+        best = np.bincount(query, weights=np.where(place < (cutoff or lists.k), ideal, 0.0), minlength=lists.n)
+        return _share(lists.of_queries(places, mean[places.group] * weights), best)
 
     return measure
 
 
-def _ideal(lists: _Lists, k: int, gain: Callable[[NDArray[np.int64]], Scores]) -> Scores:
-    """Return the discounted gain of the ideal order of all judged documents, float64 array [n]."""
-    judged = lists.judgements
-    order = np.lexsort((-judged.grade, judged.query))
-    query, gains = judged.query[order], gain(judged.grade[order])
-    counts = np.bincount(query, minlength=lists.n)
-    place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
-    weights = np.where(place < k, gains / np.log2(place + 2), 0.0)
-    return np.bincount(query, weights=weights, minlength=lists.n).astype(np.float64)
-
-
 def _r_precision(lists: _Lists, _: int | None) -> Scores:
-    within = np.arange(lists.k) < lists.total[:, None]
-    return _share((lists.expected_relevant * within).sum(axis=1), lists.total)
+    last = np.minimum(lists.total, lists.k)[lists.query]
+    inside = np.minimum(np.maximum(last - lists.start, 0), lists.size)
+    sums = np.bincount(lists.query, weights=lists.relevant * inside / lists.size, minlength=lists.n)
+    return _share(sums, lists.total)
 
 
 def _bpref(lists: _Lists, _: int | None) -> Scores:
-    grades = lists.grades
-    wrong = (grades >= 0) & ~lists.relevant
     judged = lists.judgements
     all_wrong = np.bincount(judged.query[(judged.grade >= 0) & (judged.grade < lists.level)], minlength=lists.n)
-    bound = np.minimum(all_wrong, lists.total)
-    if lists.groups is None:
-        above = np.minimum(np.cumsum(wrong, axis=1), bound[:, None])
-        lost = np.divide(above, bound[:, None], out=np.zeros(grades.shape), where=bound[:, None] > 0)
-        return _share((lists.relevant * (1.0 - lost)).sum(axis=1), lists.total)
-    return _share(expectation.bpref_sums(lists.relevant, wrong, lists.groups, bound), lists.total)
+    wrong = lists.of_groups(lists.is_listed & (lists.grade >= 0) & (lists.grade < lists.level))
+    right = lists.of_groups(lists.is_listed & (lists.grade >= lists.level))
+    held = np.flatnonzero(right)
+    query = lists.query[held]
+    bound = np.minimum(all_wrong, lists.total)[query]
+    kept = expectation.kept_preferences(lists.above(wrong)[held], wrong[held], bound)
+    return _share(np.bincount(query, weights=right[held] * kept, minlength=lists.n), lists.total)
 
 
 def _judged(lists: _Lists, cutoff: int | None) -> Scores:
     k = cutoff or lists.k
-    returned = (lists.documents[:, :k] >= 0).sum(axis=1)
-    return 1.0 - _share(returned - lists.expected_judged[:, :k].sum(axis=1), np.full(lists.n, k))
+    unjudged = np.minimum(lists.lengths, k) - lists.expected(lists.judged, cutoff)
+    return 1.0 - unjudged / k
 
 
 def _share(part: NDArray[np.number], whole: NDArray[np.number]) -> Scores:
-    """Return part / whole, 0 where there is nothing to share."""
-    result: Scores = np.divide(part, whole, out=np.zeros(len(part), dtype=np.float64), where=whole > 0)
+    """Return part / whole, 0 where there is nothing to share; a whole counts documents or gains of at least 1."""
+    result: Scores = part / np.maximum(whole, 1)
     return result
 
 

@@ -8,7 +8,7 @@ Najork, ECIR 2008): they depend on no id and on no order of insertion.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -26,18 +26,43 @@ Ties = Literal["expected", "trec"]
 
 @dataclass(frozen=True)
 class Groups:
-    """The tie group of each place of n ranked lists of length k.
+    """The tie groups of n ranked lists of length k.
 
     Attributes
     ----------
-    start
-        Places before the group, int32 array [n, k].
-    size
-        Documents in the group, int32 array [n, k]; the last group of a row may reach beyond the list.
+    first
+        Where each group begins in the flattened lists, ascending; every list begins with a group. int64 array.
+    shape
+        (n, k).
+    beyond
+        Documents of the last group of each list that are not listed, int64 array [n]; None for none.
     """
 
-    start: NDArray[np.int32]
-    size: NDArray[np.int32]
+    first: NDArray[np.int64]
+    shape: tuple[int, int]
+    beyond: NDArray[np.int64] | None = None
+
+    def at(self, rows: NDArray[np.int64], places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return of the group of each given place how many places stand before it, and its size; int64 arrays."""
+        n, k = self.shape
+        flat = rows * k
+        group = np.searchsorted(self.first, flat + places, side="right") - 1
+        start = self.first[group] - flat
+        end = np.append(self.first, n * k)[group + 1] - flat
+        beyond = 0 if self.beyond is None else np.where(end == k, self.beyond[rows], 0)
+        return start, end - start + beyond
+
+    @property
+    def start(self) -> NDArray[np.int64]:
+        """Places before the group of each place, int64 array [n, k]."""
+        rows, places = np.indices(self.shape)
+        return self.at(rows, places)[0]
+
+    @property
+    def size(self) -> NDArray[np.int64]:
+        """Documents in the group of each place, int64 array [n, k]; the last group may reach beyond the list."""
+        rows, places = np.indices(self.shape)
+        return self.at(rows, places)[1]
 
 
 def group(rankings: Rankings) -> Groups | None:
@@ -48,34 +73,35 @@ def group(rankings: Rankings) -> Groups | None:
     VectorError
         A score is NaN: no order exists.
     """
-    if np.isnan(rankings.scores).any():
-        row = int(np.flatnonzero(np.isnan(rankings.scores).any(axis=1))[0])
-        raise VectorError(f"the scores of query number {row + 1} hold NaN; they have no order")
-    listed = rankings.documents >= 0
-    scores = np.where(listed, rankings.scores, np.finfo(np.float32).min)
-    tied = (scores[:, :-1] - scores[:, 1:] <= TOLERANCE) & listed[:, 1:] if scores.shape[1] > 1 else listed[:, :0]
-    if not tied.any():
+    scores = rankings.scores
+    with np.errstate(invalid="ignore"):  # -inf - -inf: two places without a document
+        steps = scores[:, :-1] - scores[:, 1:]
+    apart = steps > TOLERANCE
+    if apart.size and apart.all():
         return None
-    places = np.arange(scores.shape[1], dtype=np.int32)
-    start = np.broadcast_to(places, scores.shape).copy()
-    rows = np.flatnonzero(tied.any(axis=1))
-    leader, first = scores[rows, 0], np.zeros(len(rows), dtype=np.int32)
-    for place in places[1:]:
-        begins = ~((leader - scores[rows, place] <= TOLERANCE) & listed[rows, place])
-        leader = np.where(begins, scores[rows, place], leader)
-        first = np.where(begins, place, first)
-        start[rows, place] = first
-    size = np.ones(scores.shape, dtype=np.int32)
-    size[rows] = _sizes(start[rows])
-    return Groups(start, size)
+    if np.isnan(scores).any():
+        row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
+        raise VectorError(f"the scores of query number {row + 1} hold NaN; they have no order")
+    apart |= rankings.documents[:, 1:] < 0
+    # Where tied scores are not all equal, many small steps may lead further than the tolerance.
+    uneven = np.flatnonzero(((steps > 0) & ~apart).any(axis=1))
+    apart[uneven] = _apart_from_the_best(scores[uneven], apart[uneven])
+    if apart.all():
+        return None
+    begins = np.ones(scores.shape, dtype=np.bool_)
+    begins[:, 1:] = apart
+    return Groups(np.flatnonzero(begins), begins.shape)
 
 
-def _sizes(start: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return how often the start of each place occurs in its row."""
-    n, k = start.shape
-    flat = start + np.arange(n, dtype=np.int32)[:, None] * k
-    sizes: NDArray[np.int32] = np.bincount(flat.ravel(), minlength=n * k).astype(np.int32)[flat]
-    return sizes
+def _apart_from_the_best(scores: NDArray[np.float32], apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which places begin a group: the next one, and any further from its best than the tolerance."""
+    apart = apart.copy()
+    best = scores[:, 0]
+    for place, score in enumerate(scores.T[1:]):
+        with np.errstate(invalid="ignore"):
+            apart[:, place] |= best - score > TOLERANCE
+        best = np.where(apart[:, place], score, best)
+    return apart
 
 
 def last_bounds(rankings: Rankings, groups: Groups | None) -> NDArray[np.float32]:
@@ -83,8 +109,9 @@ def last_bounds(rankings: Rankings, groups: Groups | None) -> NDArray[np.float32
 
     A list that is not full ends for want of documents: its bound is +inf, since nothing lies beyond it.
     """
-    rows = np.arange(len(rankings.scores))
-    leader = rankings.scores[:, -1] if groups is None else rankings.scores[rows, groups.start[:, -1]]
+    n, k = rankings.scores.shape
+    rows, last = np.arange(n), np.full(n, k - 1)
+    leader = rankings.scores[rows, last if groups is None else groups.at(rows, last)[0]]
     return np.where(rankings.documents[:, -1] >= 0, leader - TOLERANCE, np.float32(np.inf)).astype(np.float32)
 
 
@@ -92,11 +119,7 @@ def extended(groups: Groups | None, beyond: NDArray[np.int64], shape: tuple[int,
     """Return the groups with `beyond[i]` further documents in the last group of row i."""
     if not beyond.any():
         return groups
-    if groups is None:
-        start = np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape).copy()
-        groups = Groups(start, np.ones(shape, dtype=np.int32))
-    last = groups.start == groups.start[:, -1:]
-    return replace(groups, size=groups.size + last * beyond[:, None].astype(np.int32))
+    return Groups(np.arange(shape[0] * shape[1]) if groups is None else groups.first, shape, beyond)
 
 
 def trec_order(rankings: Rankings, document_ids: Sequence[str]) -> Rankings:

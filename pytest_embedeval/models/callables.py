@@ -69,7 +69,7 @@ def wrap(spec: ModelSpec, target: object) -> Model:
         prompts=prompts,
         precision=spec.precision,
     )
-    return Model(info, encoder)
+    return Model(info, encoder, dim=spec.dim)
 
 
 def _dimension(spec: ModelSpec, encoder: Encoder) -> int:

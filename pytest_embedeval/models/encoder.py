@@ -77,6 +77,17 @@ class Model:
 
     Holds the only reference to the weights, so that `close()` really frees them, even while a traceback of a
     failed test keeps the handle alive.
+
+    Parameters
+    ----------
+    info
+        What stands in the reports.
+    encoder
+        Makes the vectors; None for a model without them.
+    count_tokens
+        Tokens of one text, with special tokens; None where nobody knows.
+    dim
+        Keep the first `dim` numbers of each vector and re-normalise (Matryoshka); None to keep all.
     """
 
     def __init__(
@@ -84,8 +95,10 @@ class Model:
         info: ModelInfo,
         encoder: Encoder | None = None,
         count_tokens: Callable[[str], int] | None = None,
+        dim: int | None = None,
     ) -> None:
         self.info = info
+        self._dim = dim
         self._encoder = encoder
         self._count_tokens = count_tokens
 
@@ -127,6 +140,8 @@ class Model:
         if self._encoder is None:
             reason = "is closed" if self.has_vectors else "has no vectors"
             raise UsageError(f"model {self.alias!r} {reason}")
+        if not texts and self.info.dimension is not None:
+            return np.empty((0, self.info.dimension), dtype=np.float32)
         encode = self._encoder.encode_queries if role == "query" else self._encoder.encode_documents
         vectors = np.asarray(encode(list(texts)))
         if vectors.ndim != 2 or len(vectors) != len(texts):
@@ -139,12 +154,11 @@ class Model:
         return self._shortened(vectors)
 
     def _shortened(self, vectors: NDArray[np.generic]) -> Vectors:
-        """Apply the matrix's `dim` and `precision`; what is cut is re-normalised when vectors are prepared."""
+        """Apply the matrix's `dim` and `precision`."""
         import numpy as np
 
-        dimension = self.info.dimension
-        if dimension is not None and vectors.shape[1] > dimension:
-            vectors = vectors[:, :dimension]
+        if self._dim is not None:
+            vectors = vectors[:, : self._dim]
             norms = np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True)
             vectors = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
         if self.info.precision == "float16":

@@ -63,7 +63,8 @@ def _cached(repository: str, revision: str | None) -> Path | None:
         )
     except Exception:  # not there, or only in part
         return None
-    return Path(folder)
+    has_weights = any(Path(folder).rglob("*.safetensors"))  # another tool may have fetched the configuration alone
+    return Path(folder) if has_weights else None
 
 
 def _out_of_reach(wanted: str, error: Exception) -> str:

@@ -56,7 +56,7 @@ def load_model(
     else:
         from pytest_embedeval.models.callables import wrap
 
-        model = wrap(ModelSpec(alias=alias or type(entry).__name__, source="python"), entry)
+        model = wrap(ModelSpec(alias=alias or str(getattr(entry, "__name__", type(entry).__name__)), source="python"), entry)
     model.info = replace(model.info, load_s=time.perf_counter() - started)
     return model
 
@@ -84,9 +84,9 @@ def _load(spec: ModelSpec, encoders: Mapping[str, object]) -> Model:
 def _load_dense(spec: ModelSpec) -> Model:
     from pytest_embedeval.models import packaged
 
-    if packaged.is_installed(spec.source):
-        return packaged.load(spec)
     entry = catalogue().get(spec.source)
+    if packaged.is_installed(spec.source) and spec.revision in (None, entry.revision if entry else None):
+        return packaged.load(spec)
     if entry is None and spec.source in packaged.LOADERS:
         raise ModelLoadError(packaged.how_to_install(spec.source))
     if entry is not None:

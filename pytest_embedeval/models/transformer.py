@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 # Small batches win on a CPU: little padding, and the activations stay in its cache.
 _BATCH_SIZE = {"cpu": 8}
 _DEFAULT_BATCH_SIZE = 64
+_PICKLED = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
 class _TransformerEncoder:
@@ -68,10 +70,7 @@ def load(spec: ModelSpec, folder: Path, prompts: Prompts | None, fingerprint: st
     ModelLoadError
         No safetensors weights, or files that the library cannot read.
     """
-    if not any(folder.rglob("*.safetensors")):
-        raise ModelLoadError(
-            f"model {spec.alias!r}: {folder} holds no *.safetensors weights; pickled weights (.bin, .pt) are not loaded"
-        )
+    _refuse_pickles(spec, folder)
     model = _read(spec, folder)
     settled = _settle(spec, prompts, model.prompts)
     dimension = model.get_embedding_dimension()
@@ -91,7 +90,7 @@ def load(spec: ModelSpec, folder: Path, prompts: Prompts | None, fingerprint: st
         precision=spec.precision,
         device=device,
     )
-    return Model(info, encoder, encoder.count_tokens)
+    return Model(info, encoder, encoder.count_tokens, spec.dim)
 
 
 def _read(spec: ModelSpec, folder: Path) -> SentenceTransformer:
@@ -101,9 +100,7 @@ def _read(spec: ModelSpec, folder: Path) -> SentenceTransformer:
     device = None if spec.device == "auto" else spec.device
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if _is_model2vec(folder):
-        from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-
-        return SentenceTransformer(modules=[StaticEmbedding.from_model2vec(str(folder))], device=device)
+        return SentenceTransformer(modules=[_model2vec(folder)], device=device)
     return SentenceTransformer(
         str(folder),
         device=device,
@@ -111,6 +108,36 @@ def _read(spec: ModelSpec, folder: Path) -> SentenceTransformer:
         local_files_only=True,
         model_kwargs={"use_safetensors": True},
     )
+
+
+def _refuse_pickles(spec: ModelSpec, folder: Path) -> None:
+    """Raise where the model, or one module of it, has weights that could only be unpickled."""
+    pickled = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix in _PICKLED and not any(path.parent.glob("*.safetensors")) and "training" not in path.name
+    ]
+    if pickled or not any(folder.rglob("*.safetensors")):
+        found = f", only {pickled[0].relative_to(folder)}" if pickled else ""
+        raise ModelLoadError(
+            f"model {spec.alias!r}: {folder} holds no *.safetensors weights{found}; "
+            "pickled weights (.bin, .pt) are not loaded"
+        )
+
+
+def _model2vec(folder: Path) -> StaticEmbedding:
+    """Read a folder in model2vec's own format: one vector per token, for vocabularies cut down also a mapping."""
+    from safetensors.numpy import load_file
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    tensors = load_file(folder / "model.safetensors")
+    vectors = tensors["embeddings"].astype("float32")
+    if "mapping" in tensors:
+        vectors = vectors[tensors["mapping"]]
+    if "weights" in tensors:
+        vectors = vectors * tensors["weights"].astype("float32")[:, None]
+    return StaticEmbedding(Tokenizer.from_file(str(folder / "tokenizer.json")), embedding_weights=vectors)
 
 
 def _is_model2vec(folder: Path) -> bool:

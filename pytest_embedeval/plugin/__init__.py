@@ -6,12 +6,12 @@ libraries are imported by the fixtures that need them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 
-from pytest_embedeval.errors import EmbedevalError
+from pytest_embedeval.errors import EmbedevalError, UsageError
 from pytest_embedeval.plugin import hookspecs, matrix
 from pytest_embedeval.plugin.fixtures import (
     clustering,
@@ -61,23 +61,32 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[KEY] = Session(config, settings_from(config))
     except EmbedevalError as error:
         raise pytest.UsageError(str(error)) from None
-    if not config.pluginmanager.hasplugin("benchmark"):
+    if not any(map(config.pluginmanager.hasplugin, ("benchmark", "pytest_benchmark.plugin"))):
         config.pluginmanager.register(WithoutBenchmark(), "embedeval-without-benchmark")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    """Check the model matrix before anything is collected, so that a wrong one ends the run with exit 4."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """End the run with exit 4 where the matrix is wrong, or a test asks for what is not configured."""
+    state = session.config.stash[KEY]
     try:
-        session.config.stash[KEY].check()
+        state.check()
+        result = yield
+        if state.usage_error is not None:
+            raise state.usage_error
     except EmbedevalError as error:
         raise pytest.UsageError(str(error)) from None
+    return result
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for `model`, `dataset` or `words` once per entry of the matrix."""
-    matrix.parametrise(metafunc, metafunc.config.stash[KEY])
+    state = metafunc.config.stash[KEY]
+    try:
+        matrix.parametrise(metafunc, state)
+    except UsageError as error:  # raised again when all is collected: here it would be a mere error of this file
+        state.usage_error = state.usage_error or error
 
 
 @pytest.hookimpl(trylast=True)

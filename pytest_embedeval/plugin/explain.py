@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_embedeval.gate import Measurement, Verdict
+    from pytest_embedeval.settings import Settings
 
 
 def explain_comparison(op: str, left: object, right: object) -> list[str] | None:
     """Return the lines for a failed comparison with a score, None for any other comparison."""
     if "pytest_embedeval.metrics.scores" not in sys.modules:  # then nothing compared here can be a score
         return None
+    from pytest_embedeval.gate import told_apart
     from pytest_embedeval.metrics import Score
 
     score, other = (left, right) if isinstance(left, Score) else (right, left)
     if not isinstance(score, Score) or not isinstance(other, int | float):
         return None
+    shown = told_apart(score, other)
     return [
-        f"{float(left):.4f} {op} {float(right):.4f}",  # type: ignore[arg-type]
-        f"{score.label} is {float(score):.4f}, {float(score) - float(other):+.4f} from {float(other):g}",
+        f"{shown} {op} {float(other):g}" if score is left else f"{float(other):g} {op} {shown}",
+        f"{score.label} is {shown}, {float(score) - float(other):+.4g} from {float(other):g}",
     ]
 
 
-def gate_message(verdicts: Sequence[Verdict], measurements: Sequence[Measurement]) -> str:
+def gate_message(settings: Settings, verdicts: Sequence[Verdict], measurements: Sequence[Measurement]) -> str:
     """Return the message of a failed gate: what failed, then all metrics with value, bound, delta and interval."""
     from tabulate import tabulate
 
@@ -47,10 +50,11 @@ def gate_message(verdicts: Sequence[Verdict], measurements: Sequence[Measurement
         disable_numparse=True,
     )
     reasons = "\n".join(f"  {verdict.state}: {verdict.reason}" for verdict in failed)
-    where = f'[tool.embedeval.gates."{first.suite}/{first.dataset}"]'
+    gate = f"{first.suite}/{first.dataset}"
     return (
         f"{first.model} does not pass {first.suite}/{first.dataset}:\n{reasons}\n\n{table}\n\n"
-        f"The bounds stand in {where}; for this model alone: {where[:-1]}.{first.model}]"
+        f"The bounds stand in {settings.heading('gates', gate)} of {settings.file}; "
+        f"for this model alone: {settings.heading('gates', gate, first.model)}"
     )
 
 

@@ -13,7 +13,7 @@ from pytest_embedeval.plugin.state import KEY, Session
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
     from pytest_embedeval.metrics import Scores
-    from pytest_embedeval.models import Model
+    from pytest_embedeval.models import Encoder, Model
 
 _Result = TypeVar("_Result")
 
@@ -93,7 +93,7 @@ def gate(request: pytest.FixtureRequest) -> Callable[[Scores], None]:
         verdicts = judge_thresholds(rows, rules, model=scores.model, suite=scores.suite, dataset=scores.dataset)
         session.record(Part(verdicts=verdicts))
         if any(verdict.state != "pass" for verdict in verdicts):
-            pytest.fail(gate_message(verdicts, rows), pytrace=False)
+            pytest.fail(gate_message(session.settings, verdicts, rows), pytrace=False)
 
     return judge
 
@@ -113,9 +113,10 @@ def _evaluator(
     """Return `evaluate` with data sets by name, errors without tracebacks, and the scores noted for the report."""
     session = request.config.stash[KEY]
 
-    def run(model: Model, data: str | RetrievalData | WordData, **parameters: Any) -> Scores:
+    def run(model: Model | Encoder, data: str | RetrievalData | WordData, **parameters: Any) -> Scores:
         named = _or_fail(session.dataset, data) if isinstance(data, str) else data
-        scores = _or_fail(evaluate, session.encoded(model), named, **{**defaults, **parameters})
+        encoded = _or_fail(session.encoded, model)
+        scores = _or_fail(evaluate, encoded, named, **{**defaults, **parameters})
         _note(request.node, session, scores, named)
         return scores
 

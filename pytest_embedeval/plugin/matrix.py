@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 
+from pytest_embedeval.errors import UsageError
 from pytest_embedeval.plugin.state import Session
 
 _OURS = "pytest_embedeval.plugin"
@@ -13,16 +15,20 @@ _OURS = "pytest_embedeval.plugin"
 
 def parametrise(metafunc: pytest.Metafunc, session: Session) -> None:
     """Give `model`, then `dataset` and `words`, their parameters, unless the user has a fixture of that name."""
-    if _is_ours(metafunc, "model"):
-        aliases = [spec.alias for spec in session.specs]
-        metafunc.parametrize("model", aliases, indirect=True, scope="session", ids=aliases)
+    fixtures = metafunc.definition._fixtureinfo
+    if _is_ours(fixtures, "model") and not _has_own_values(metafunc, "model"):
+        params = [_param(spec.alias, metafunc.config) for spec in session.specs]
+        metafunc.parametrize(
+            "model", params, indirect=True, scope="session", ids=[spec.alias for spec in session.specs]
+        )
     for name in ("dataset", "words"):
-        if _is_ours(metafunc, name):
+        if _is_ours(fixtures, name) and not _has_own_values(metafunc, name):
             names = session.dataset_names(name)
             if not names:
-                raise pytest.UsageError(
+                heading = session.settings.heading("datasets", "NAME")
+                raise UsageError(
                     f"{metafunc.definition.nodeid} wants a data set for {name!r}, and none is configured; add "
-                    f"[tool.embedeval.datasets.NAME] with path and format = {_FORMATS[name]!r} to pyproject.toml"
+                    f"{heading} with path and format = {_FORMATS[name]!r} to {session.settings.file}"
                 )
             metafunc.parametrize(name, names, indirect=True, ids=names)
 
@@ -30,8 +36,14 @@ def parametrise(metafunc: pytest.Metafunc, session: Session) -> None:
 _FORMATS = {"dataset": "squad", "words": "morphology"}
 
 
+def _param(alias: str, config: pytest.Config) -> Any:
+    """Keep each model's tests on one worker of xdist, where there is xdist; it looks for the mark very early."""
+    marks = [pytest.mark.xdist_group(alias)] if config.pluginmanager.hasplugin("xdist") else []
+    return pytest.param(alias, marks=marks)
+
+
 def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -> None:
-    """Sort by model, keep each model's tests on one xdist worker, and deselect what does not apply, in place."""
+    """Sort by model and deselect what does not apply, in place."""
     lexical = {spec.alias for spec in session.specs if spec.is_lexical} if _aliases(items) else set()
     inapplicable = [item for item in items if alias_of(item) in lexical and item.get_closest_marker("needs_vectors")]
     if inapplicable:
@@ -43,10 +55,6 @@ def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -
         return
     place = {spec.alias: position for position, spec in enumerate(session.specs)}
     items.sort(key=lambda item: place.get(alias_of(item) or "", -1))
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if alias := alias_of(item):
-                item.add_marker(pytest.mark.xdist_group(alias))
 
 
 def announce(items: Sequence[pytest.Item], session: Session) -> list[str]:
@@ -55,35 +63,39 @@ def announce(items: Sequence[pytest.Item], session: Session) -> list[str]:
     if not aliases:
         return []
     names = [spec.alias for spec in session.specs if spec.alias in aliases]
-    left_out = f"; not applicable to bm25: {session.inapplicable} tests" if session.inapplicable else ""
-    return [f"embedeval: {len(names)} models ({', '.join(names)}){left_out}"]
+    left_out = f"; not applicable to bm25: {_counted(session.inapplicable, 'test')}" if session.inapplicable else ""
+    return [f"embedeval: {_counted(len(names), 'model')} ({', '.join(names)}){left_out}"]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def alias_of(item: pytest.Item) -> str | None:
     """Return the model that a test runs for, None for a test without one."""
     callspec = getattr(item, "callspec", None)
     alias = callspec.params.get("model") if callspec is not None else None
-    return alias if isinstance(alias, str) and _uses_our_fixture(item) else None
+    return alias if isinstance(alias, str) and _is_ours(getattr(item, "_fixtureinfo", None), "model") else None
 
 
 def _aliases(items: Iterable[pytest.Item]) -> set[str]:
     return {alias for item in items if (alias := alias_of(item))}
 
 
-def _uses_our_fixture(item: pytest.Item) -> bool:
-    info = getattr(item, "_fixtureinfo", None)
-    definitions = info.name2fixturedefs.get("model", ()) if info is not None else ()
-    return any(definition.func.__module__.startswith(_OURS) for definition in definitions)
+def _is_ours(fixtures: Any, name: str) -> bool:
+    """Whether a test that asks for `name` gets our fixture, directly or through one of the user's that extends it."""
+    for definition in reversed(fixtures.name2fixturedefs.get(name, ()) if fixtures is not None else ()):
+        if definition.func.__module__.startswith(_OURS):
+            return True
+        if name not in definition.argnames or definition.params:
+            return False
+    return False
 
 
-def _is_ours(metafunc: pytest.Metafunc, name: str) -> bool:
-    """Whether the test asks for our fixture of that name, and does not give it values of its own."""
-    if name not in metafunc.fixturenames:
-        return False
-    definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
-    if not definitions or not definitions[-1].func.__module__.startswith(_OURS):
-        return False
-    given = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize") if mark.args)
-    return not any(
-        name in ([n.strip() for n in names.split(",")] if isinstance(names, str) else names) for names in given
+def _has_own_values(metafunc: pytest.Metafunc, name: str) -> bool:
+    """Whether a mark `parametrize` of the test already gives values to `name`."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    given = (mark.args[0] if mark.args else mark.kwargs.get("argnames", ()) for mark in marks)
+    return any(
+        name in ([part.strip() for part in names.split(",")] if isinstance(names, str) else names) for names in given
     )

@@ -41,11 +41,11 @@ class Parts:
 
     def read(self) -> list[Part]:
         """Return all parts, those of one process in the order in which they came."""
-        if self._folder is None:
+        paths = sorted(self._folder.glob("*.json")) if self._folder else []
+        if not paths:
             return []
         from pytest_embedeval.report import Part
 
-        paths = sorted(self._folder.glob("*.json"))
         return [Part.model_validate_json(path.read_text(encoding="utf-8")) for path in paths]
 
     def discard(self) -> None:

@@ -25,10 +25,15 @@ Measure = Callable[["Model", "RetrievalData"], "SpeedRow | None"]
 
 
 class WithoutBenchmark:
-    """Stands in for pytest-benchmark where it is switched off, so that speed tests say so."""
+    """Our speed fixtures where pytest-benchmark is switched off: their tests are skipped and say why."""
 
     @pytest.fixture
-    def benchmark(self) -> None:
+    def throughput(self) -> None:
+        """Not measured: pytest-benchmark is switched off."""
+        pytest.skip("not measured: pytest-benchmark is switched off")
+
+    @pytest.fixture
+    def latency(self) -> None:
         """Not measured: pytest-benchmark is switched off."""
         pytest.skip("not measured: pytest-benchmark is switched off")
 

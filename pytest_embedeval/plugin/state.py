@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_embedeval.errors import EmbedevalError, UsageError, did_you_mean
+from pytest_embedeval.errors import EmbedevalError, ModelLoadError, UsageError, did_you_mean
 from pytest_embedeval.models.spec import DEFAULT_MATRIX, ModelSpec, parse_matrix
 from pytest_embedeval.plugin.parts import Parts
 from pytest_embedeval.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
-    from pytest_embedeval.models import Model
+    from pytest_embedeval.models import Encoder, Model
     from pytest_embedeval.report import Part, Report
     from pytest_embedeval.vectors import Encoded
 
@@ -35,6 +37,7 @@ class Session:
         self.parts = Parts(worker_input["embedeval_parts"] if worker_input else None)
         self.started = time.time()
         self.inapplicable = 0
+        self.usage_error: UsageError | None = None
         self.loads: dict[str, int] = {}
         self._failures: dict[str, EmbedevalError] = {}
         self._encoded: dict[str, Encoded] = {}
@@ -52,7 +55,9 @@ class Session:
         UsageError
             The matrix is empty, unknown, doubled or malformed.
         """
-        entries = self.settings.models or tuple(self.encoders) or DEFAULT_MATRIX
+        entries = self.settings.models
+        if entries is None:
+            entries = tuple(self.encoders) or DEFAULT_MATRIX
         try:
             specs = parse_matrix(entries, self.settings.model_tables)
         except UsageError:
@@ -80,7 +85,7 @@ class Session:
 
     def check(self) -> None:
         """Raise a UsageError where matrix or gates are wrong; asks conftests for nothing that is not named."""
-        if self.settings.models:
+        if self.settings.models is not None:
             _ = self.specs
         for name in self.settings.gates:
             suite, _, dataset = name.partition("/")
@@ -145,6 +150,7 @@ class Session:
         from pytest_embedeval.models import failed
         from pytest_embedeval.vectors import Encoded
 
+        _forget_last_failure()
         spec = next(spec for spec in self.specs if spec.alias == alias)
         self.loads[alias] = self.loads.get(alias, 0) + 1
         try:
@@ -162,14 +168,17 @@ class Session:
         if alias in self._encoded:
             self._encoded.pop(alias).close()
 
-    def encoded(self, model: Model) -> Encoded:
-        """Return the vectors kept for a model; new ones for a model that is not of the matrix."""
-        kept = self._encoded.get(model.alias)
-        if kept is not None and kept.model is model:
-            return kept
+    def encoded(self, model: Model | Encoder) -> Encoded:
+        """Return the vectors kept for a model; new ones for a model or an encoder that is not of the matrix."""
+        from pytest_embedeval.models import Model, load_model
         from pytest_embedeval.vectors import Encoded
 
-        return Encoded(model, self._progress())
+        kept = self._encoded.get(model.alias) if isinstance(model, Model) else None
+        if kept is not None and kept.model is model:
+            return kept
+        loaded = model if isinstance(model, Model) else load_model(model)
+        self._add_models(loaded.info)
+        return Encoded(loaded, self._progress())
 
     def record(self, part: Part) -> None:
         """Keep what one test found for the report."""
@@ -219,7 +228,13 @@ class Session:
     def _load(self, spec: ModelSpec) -> Model:
         from pytest_embedeval.models import Model, load_model
 
-        own = self.config.hook.pytest_embedeval_load_model(spec=spec)
+        try:
+            own = self.config.hook.pytest_embedeval_load_model(spec=spec)
+        except EmbedevalError:
+            raise
+        except Exception as error:  # a conftest may fail in any way; its model then has a row that says so
+            hook = "pytest_embedeval_load_model"
+            raise ModelLoadError(f"model {spec.alias!r}: {hook}: {type(error).__name__}: {error}") from error
         if isinstance(own, Model):
             return own
         if own is not None:
@@ -235,6 +250,17 @@ class Session:
         from pytest_embedeval.plugin.progress import progress_for
 
         return progress_for(self.config)
+
+
+def _forget_last_failure() -> None:
+    """Free the frames that the last failure keeps alive, an encoder's own and so its weights among them.
+
+    pytest forgets the failure when the next test starts; the next model is loaded just before that.
+    """
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    gc.collect()  # an exception and the frames of its traceback hold each other
 
 
 KEY: pytest.StashKey[Session] = pytest.StashKey()

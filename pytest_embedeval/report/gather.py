@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pytest_embedeval.report.files import write_atomically
 from pytest_embedeval.report.schema import Part, Report, Run
@@ -35,11 +35,23 @@ def assemble(run: Run, parts: Sequence[Part], aliases: Sequence[str]) -> Report:
 
     return Report(
         run=run,
-        models=_unique((row for part in parts for row in part.models), lambda row: row.alias, by_model),
-        datasets=_unique((row for part in parts for row in part.datasets), lambda row: row.name, lambda _: 0),
-        measurements=sorted((row for part in parts for row in part.measurements), key=lambda row: by_model(row.model)),
-        speed=sorted((row for part in parts for row in part.speed), key=lambda row: by_model(row.model)),
-        verdicts=sorted((row for part in parts for row in part.verdicts), key=lambda row: by_model(row.model)),
+        models=_unique(
+            (row for part in parts for row in part.models),
+            lambda row: row.alias,
+            lambda row: by_model(row.alias),
+        ),
+        datasets=_unique((row for part in parts for row in part.datasets), lambda row: row.name, lambda row: row.name),
+        measurements=_unique(
+            (row for part in parts for row in part.measurements),
+            lambda row: (row.model, row.suite, row.dataset, row.metric),
+            lambda row: (by_model(row.model), row.suite, row.dataset),
+        ),
+        speed=sorted((row for part in parts for row in part.speed), key=lambda row: (by_model(row.model), row.task)),
+        verdicts=_unique(
+            (row for part in parts for row in part.verdicts),
+            lambda row: (row.model, row.suite, row.dataset, row.metric, row.rule),
+            lambda row: (by_model(row.model), row.suite, row.dataset),
+        ),
     )
 
 
@@ -56,15 +68,13 @@ def write_scores(parts: Iterable[Part], folder: Path) -> Path:
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(SCORE_COLUMNS)
-    for part in parts:
-        for *names, score in part.scores:
-            writer.writerow([*names, repr(score)])
+    rows = _unique((row for part in parts for row in part.scores), lambda row: row[:-1], lambda row: row[:3])
+    for *names, score in rows:
+        writer.writerow([*names, repr(score)])
     write_atomically(path, lines.getvalue())
     return path
 
 
-def _unique(rows: Iterable[_Row], key: Callable[[_Row], str], place: Callable[[str], int]) -> list[_Row]:
-    found: dict[str, _Row] = {}
-    for row in rows:
-        found.setdefault(key(row), row)
-    return sorted(found.values(), key=lambda row: place(key(row)))
+def _unique(rows: Iterable[_Row], key: Callable[[_Row], object], order: Callable[[_Row], Any]) -> list[_Row]:
+    """Return one row per key, the last that came, sorted; rows that the order does not tell apart stay as they came."""
+    return sorted({key(row): row for row in rows}.values(), key=order)

@@ -1,0 +1,43 @@
+"""Data and models that many tests share."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with XQuAD and TQuAD, which this project may read but not ship."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the shared data sets are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder with the data that this project ships."""
+    return ROOT / "fixtures"
+
+
+def letters(texts: list[str]) -> NDArray[np.float32]:
+    """Encode texts by their character trigrams, hashed into 256 numbers: deterministic, and no model."""
+    vectors = np.zeros((len(texts), 256), dtype=np.float32)
+    for row, text in enumerate(texts):
+        padded = f"  {text.lower()}  "
+        for place in range(len(padded) - 2):
+            digest = hashlib.blake2b(padded[place : place + 3].encode("utf-8"), digest_size=4).digest()
+            vectors[row, int.from_bytes(digest) % 256] += 1.0
+    return vectors
+
+
+def constant(texts: list[str]) -> NDArray[np.float32]:
+    """Encode every text alike: it must score chance everywhere."""
+    return np.ones((len(texts), 8), dtype=np.float32)

@@ -1,0 +1,153 @@
+"""The options and their twins in the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.plugin.conftest import read_report
+
+ONE_TEST = "suites/test_retrieval.py::test_retrieval"
+
+
+@pytest.mark.parametrize("flag", ["--models", "--embedeval-out", "--embedeval-device", "--embedeval-seed"])
+def test_no_option_goes_without_its_value(pytester: pytest.Pytester, flag: str) -> None:
+    """An option with an optional value swallows the path that follows it."""
+    result = pytester.runpytest_inprocess(flag)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*argument {flag}: expected one argument"])
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--embedeval-device=tpu", "*--embedeval-device: invalid choice: 'tpu'*"),
+        ("--embedeval-seed=many", "*--embedeval-seed: invalid int value: 'many'"),
+    ],
+)
+def test_a_wrong_value_is_a_usage_error(pytester: pytest.Pytester, option: str, message: str) -> None:
+    result = pytester.runpytest_inprocess(option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+
+
+def test_help_shows_the_group(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_inprocess("--help")
+    result.stdout.fnmatch_lines(
+        ["judging text-embedding models (pytest-embedeval):", "*--models=*", "*--embedeval-out=DIR*"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "tables", "message"),
+    [
+        ("sead = 1", "", "sead: unknown key; did you mean 'seed'?"),
+        ('seed = "x"', "", "seed: must be a"),
+        ('device = "tpu"', "", "device: must be one of auto, cpu, cuda, mps, not 'tpu'"),
+        ('matrix = "letters"', "", "matrix: must be a list of entries"),
+        ("matrix = [", "", "not valid TOML"),
+        (
+            "",
+            '[datasets.other]\npath = "x"\nformat = "beir"',
+            "datasets.other.format: must be one of squad, morphology",
+        ),
+        ("", '[datasets.other]\nformat = "squad"', "datasets.other: needs path"),
+        ("", '[models.own]\nsource = "bm25"\nsize = 3', "models.own.size: unknown key"),
+        ("", "[gates.retrieval]", 'a gate is named "suite/dataset"'),
+        ("", '[gates."retrieval/medical"]\n"mrr@10" = { mim = 0.5 }', "mrr@10.mim: unknown key; did you mean 'min'?"),
+        ("", '[gates."retrieval/medical"]\n"mrr@10" = {}', "mrr@10: needs min, max or both"),
+        ("", '[gates."retreival/medical"]', "unknown suite 'retreival'; did you mean 'retrieval'?"),
+        ("", '[gates."retrieval/medicla"]', "unknown data set 'medicla'; did you mean 'medical'?"),
+    ],
+    ids=[
+        "key",
+        "type",
+        "device",
+        "matrix",
+        "toml",
+        "format",
+        "path",
+        "model key",
+        "gate name",
+        "rule key",
+        "empty rule",
+        "suite",
+        "data set",
+    ],
+)
+def test_a_mistake_in_the_configuration_is_a_usage_error(
+    project: pytest.Pytester, head: str, tables: str, message: str
+) -> None:
+    path = project.path / "embedeval.toml"
+    path.write_text(f"{head}\n{path.read_text(encoding='utf-8')}\n{tables}\n", encoding="utf-8")
+    result = project.runpytest_inprocess("suites", "--models=letters")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert message in result.stderr.str()
+    assert "Traceback" not in result.stderr.str()
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_in_pyproject_the_message_names_the_whole_key(project: pytest.Pytester) -> None:
+    _move_to_pyproject(project, "sead = 1")
+    result = project.runpytest_inprocess("suites", "--models=letters")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"{project.path / 'pyproject.toml'}: tool.embedeval.sead: unknown key" in result.stderr.str()
+
+
+def test_pyproject_configures_as_embedeval_toml_does(project: pytest.Pytester) -> None:
+    _move_to_pyproject(project, 'out = "found"\nseed = 7')
+    project.runpytest_inprocess(ONE_TEST, "--models=letters").assert_outcomes(passed=1)
+    assert read_report(project, "found")["run"]["settings"]["seed"] == 7
+
+
+def test_embedeval_toml_wins_over_pyproject(project: pytest.Pytester) -> None:
+    (project.path / "pyproject.toml").write_text("[tool.embedeval]\nseed = 7\n", encoding="utf-8")
+    project.runpytest_inprocess(ONE_TEST, "--models=letters").assert_outcomes(passed=1)
+    assert read_report(project)["run"]["settings"]["seed"] == 42
+
+
+def test_the_command_line_wins_over_the_configuration(project: pytest.Pytester) -> None:
+    path = project.path / "embedeval.toml"
+    path.write_text('seed = 7\ndevice = "cuda"\nout = "a"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+    options = "--embedeval-seed=8", "--embedeval-device=cpu", "--embedeval-out=b", "--models=letters"
+    project.runpytest_inprocess(ONE_TEST, *options).assert_outcomes(passed=1)
+    assert read_report(project, "b")["run"]["settings"] == {"models": ["letters"], "device": "cpu", "seed": 8}
+    assert not (project.path / "a").exists()
+
+
+@pytest.mark.parametrize("option", ["out", "results/out", "{tmp}/elsewhere"])
+def test_out_is_relative_to_where_pytest_is_called(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str
+) -> None:
+    monkeypatch.chdir(project.path / "suites")
+    out = option.format(tmp=tmp_path)
+    result = project.runpytest_inprocess(
+        "test_retrieval.py::test_retrieval", "--models=letters", f"--embedeval-out={out}", "--rootdir", project.path
+    )
+    result.assert_outcomes(passed=1)
+    folder = project.path / "suites" / out
+    assert {path.name for path in folder.iterdir()} == {"report.json", "scores.csv"}
+    assert f"report: {folder / 'report.json'}" in result.outlines
+
+
+def test_the_seed_draws_the_random_negatives(project: pytest.Pytester) -> None:
+    drawn = [_triplets(project, seed) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def _triplets(project: pytest.Pytester, seed: int) -> Any:
+    """Return the score of each question, which depends on the negative that was drawn for it."""
+    project.runpytest_inprocess(
+        "suites/test_retrieval.py::test_random_negatives", "--models=letters", f"--embedeval-seed={seed}"
+    )
+    return (project.path / ".embedeval" / "scores.csv").read_text(encoding="utf-8")
+
+
+def _move_to_pyproject(project: pytest.Pytester, head: str) -> None:
+    tables = (
+        (project.path / "embedeval.toml").read_text(encoding="utf-8").replace("[datasets", "[tool.embedeval.datasets")
+    )
+    (project.path / "embedeval.toml").unlink()
+    (project.path / "pyproject.toml").write_text(f"[tool.embedeval]\n{head}\n{tables}", encoding="utf-8")

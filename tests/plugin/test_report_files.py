@@ -1,0 +1,308 @@
+"""report.json, scores.csv, the table and the other places where results go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from pytest_embedeval.report import Report
+from tests.plugin.conftest import configure, read_report, read_scores
+
+RETRIEVAL = "suites/test_retrieval.py::test_retrieval"
+
+
+@pytest.mark.usefixtures("uncalibrated")
+def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None:
+    configure(project, '[gates."retrieval/medical"]\n"mrr@10" = { min = 0.1 }\n')
+    project.runpytest_inprocess("suites", "--models=constant,bm25,gone=./gone", "-k", "not contract")
+    report = read_report(project)
+    assert {key: _keys(value) for key, value in report.items()} == {
+        "schema_version": set(),
+        "run": {"started", "duration_s", "git", "versions", "machine", "settings"},
+        "models": {
+            *("alias", "source", "revision", "fingerprint", "kind", "dimension", "max_tokens", "prompts"),
+            *("precision", "device", "load_s", "error"),
+        },
+        "datasets": {"name", "fingerprint", "language", "queries", "documents", "judgements", "findings"},
+        "measurements": {"model", "suite", "dataset", "metric", "value", "n", "low", "high"},
+        "speed": {
+            *("model", "task", "texts_per_s", "tokens_per_s", "p50_ms", "p95_ms", "rounds"),
+            *("peak_memory_mib", "calibration"),
+        },
+        "verdicts": {
+            *("model", "suite", "dataset", "metric", "rule", "value", "bound", "delta", "low", "high", "n"),
+            *("differ", "state", "reason"),
+        },
+    }
+    assert set(report["run"]["git"]) == {"commit", "dirty"}
+    assert set(report["models"][0]["prompts"]) == {"query", "document"}
+    assert report["schema_version"] == 1
+
+
+def test_the_report_says_what_was_judged_and_on_what(project: pytest.Pytester) -> None:
+    project.runpytest_inprocess("suites", "--models=letters,bm25", "-k", "not contract and not speed")
+    report = read_report(project)
+    Report.model_validate(report)
+    assert [(row["alias"], row["kind"], row["dimension"]) for row in report["models"]] == [
+        ("letters", "dense", 256),
+        ("bm25", "lexical", None),
+    ]
+    sizes = {row["name"]: (row["language"], row["queries"], row["documents"]) for row in report["datasets"]}
+    assert sizes == {"medical": ("tr", 12, 12), "forms": ("tr", 12, 48)}
+    assert {(row["model"], row["suite"]) for row in report["measurements"]} == {
+        *(("letters", suite) for suite in ("clustering", "morphology", "retrieval", "triplets")),
+        ("bm25", "retrieval"),
+    }
+    assert report["run"]["versions"]["pytest"] == pytest.__version__
+
+
+def test_scores_csv_has_one_row_per_query_and_metric(project: pytest.Pytester) -> None:
+    project.runpytest_inprocess("suites", "--models=letters,constant", "-k", "retrieval or morphology")
+    rows = read_scores(project)
+    assert list(rows[0]) == ["model", "suite", "dataset", "metric", "query_id", "score"]
+    keys = [tuple(row.values())[:-1] for row in rows]
+    assert len(set(keys)) == len(keys)
+    means = {
+        (row["model"], row["metric"]): row["value"]
+        for row in read_report(project)["measurements"]
+        if row["low"] is not None
+    }
+    for (model, metric), mean in means.items():
+        scores = [float(row["score"]) for row in rows if (row["model"], row["metric"]) == (model, metric)]
+        assert sum(scores) / len(scores) == pytest.approx(mean)
+
+
+def test_two_tests_of_the_same_thing_give_one_row(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_own="""
+        def test_gated(model, retrieval, gate):
+            gate(retrieval(model, "medical"))
+
+
+        def test_by_hand(model, retrieval):
+            assert retrieval(model, "medical")["mrr@10"] > 0.1
+        """
+    )
+    project.runpytest_inprocess("test_own.py", "--models=letters").assert_outcomes(passed=2)
+    metrics = [row["metric"] for row in read_report(project)["measurements"]]
+    assert len(metrics) == len(set(metrics))
+    keys = [tuple(row.values())[:-1] for row in read_scores(project)]
+    assert len(keys) == len(set(keys))
+
+
+def test_any_name_survives_into_scores_csv(project: pytest.Pytester) -> None:
+    ids = ["ağrı", 'çift "tırnak"', "virgül, noktalı; virgül", "boru|ters\\bölü", "sekme\tve\nsatır", "İıŞş 🫀"]
+    questions = [
+        {"id": identity, "question": f'Soru "{identity}", öyle | böyle?', "answers": [{"text": "şehir"}]}
+        for identity in ids
+    ]
+    passages = [{"context": f"Bu {i} bir şehir, bir köy.", "qas": [q]} for i, q in enumerate(questions)]
+    data = {"data": [{"title": 'Başlık, "bir"|iki', "paragraphs": passages}]}
+    (project.path / "names.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    configure(project, '[datasets."ağrı, \\"iki\\"|üç"]\npath = "names.json"\nformat = "squad"\n')
+    project.makepyfile(test_own="def test_names(model, retrieval):\n    retrieval(model, 'ağrı, \"iki\"|üç')")
+    project.runpytest_inprocess("test_own.py", "--models=letters").assert_outcomes(passed=1)
+    rows = [row for row in read_scores(project) if row["metric"] == "mrr@10"]
+    assert [row["query_id"] for row in rows] == ids
+    assert {row["dataset"] for row in rows} == {'ağrı, "iki"|üç'}
+    assert all(0 < float(row["score"]) <= 1 for row in rows)
+
+
+def test_both_files_are_written_when_tests_fail(project: pytest.Pytester) -> None:
+    configure(project, '[gates."retrieval/medical"]\n"mrr@10" = { min = 1.0 }\n')
+    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters", "-x")
+    result.assert_outcomes(failed=1)
+    assert {row["suite"] for row in read_report(project)["measurements"]} == {"retrieval"}
+    assert len(read_scores(project)) == 11 * 12
+
+
+def test_both_files_are_written_when_the_run_is_interrupted(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_own="""
+        def test_scored(model, retrieval):
+            retrieval(model, "medical")
+
+
+        def test_interrupted(model):
+            raise KeyboardInterrupt
+        """
+    )
+    result = project.runpytest_inprocess("test_own.py", "--models=letters,constant", no_reraise_ctrlc=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert {row["model"] for row in read_report(project)["measurements"]} == {"letters"}
+    assert len(read_scores(project)) == 11 * 12
+    result.stdout.fnmatch_lines([f"report: {project.path / '.embedeval' / 'report.json'}"])
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(project: pytest.Pytester) -> None:
+    (project.path / "taken").write_text("a file, not a folder", encoding="utf-8")
+    result = project.runpytest_inprocess(RETRIEVAL, "--models=letters", "--embedeval-out=taken")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["letters *", "the report could not be written: *taken*"])
+    result.stdout.no_fnmatch_line("report: *")
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_second_run_replaces_the_files(project: pytest.Pytester) -> None:
+    for alias in ("letters", "constant"):
+        project.runpytest_inprocess(RETRIEVAL, f"--models={alias}").assert_outcomes(passed=1)
+    assert {row["alias"] for row in read_report(project)["models"]} == {"constant"}
+    assert {row["model"] for row in read_scores(project)} == {"constant"}
+    assert {path.name for path in (project.path / ".embedeval").iterdir()} == {"report.json", "scores.csv"}
+
+
+@pytest.mark.parametrize("family", ["xunit1", "xunit2"])
+def test_junit_xml_has_the_metrics_as_properties(project: pytest.Pytester, family: str) -> None:
+    project.runpytest_inprocess(
+        "suites/test_retrieval.py", "--models=letters", "--junit-xml=junit.xml", "-o", f"junit_family={family}"
+    ).assert_outcomes(passed=2)
+    cases = {case.get("name"): case for case in ElementTree.parse(project.path / "junit.xml").iter("testcase")}
+    properties = {
+        found.get("name"): found.get("value") for found in cases["test_retrieval[letters-medical]"].iter("property")
+    }
+    expected = {
+        f"embedeval.retrieval.medical.{row['metric']}": str(row["value"])
+        for row in read_report(project)["measurements"]
+        if row["suite"] == "retrieval"
+    }
+    assert properties == expected
+
+
+def test_user_properties_are_plain_builtins(project: pytest.Pytester) -> None:
+    """A numpy scalar would break xdist and reportlog."""
+    reports = project.inline_run("suites", "--models=letters", "-k", "not contract and not speed").getreports(
+        "pytest_runtest_logreport"
+    )
+    values = [value for report in reports if report.when == "call" for _, value in report.user_properties]
+    assert len(values) > 20
+    assert {type(value) for value in values} == {float}
+
+
+def test_the_table_fits_80_columns_without_colours_and_ends_with_the_path(project: pytest.Pytester) -> None:
+    out = "--embedeval-out=out"
+    result = project.runpytest_inprocess(
+        "suites", "--models=letters,a-very-long-alias-of-a-model=constant,bm25", "-k", "not contract and not speed", out
+    )
+    lines = result.outlines
+    section = lines[lines.index(" embedeval ".center(80, "=")) + 1 :]
+    section = section[: next(i for i, line in enumerate(section) if line.startswith("report: ")) + 1]
+    assert section[:2] == ["medical", "Model             Dim  Time  text/s  Silh  Morph   MRR   R@1   R@3   R@5  R@10"]
+    assert [line.split()[0] for line in section[2:5]] == ["letters", "a-very-long-ali…", "bm25"]
+    assert section[-1] == f"report: {project.path / 'out' / 'report.json'}"
+    assert "\x1b" not in result.stdout.str()
+    assert max(len(line) for line in section[:5]) <= 80
+
+
+def test_the_table_shows_what_the_report_holds(project: pytest.Pytester) -> None:
+    result = project.runpytest_inprocess("suites", "--models=letters", "-k", "not contract and not speed")
+    found = {row["metric"]: f"{row['value']:.3f}".lstrip("0") for row in read_report(project)["measurements"]}
+    metrics = ("silhouette.kmeans", "morphology.auc", "mrr@10", "recall@1", "recall@3", "recall@5", "recall@10")
+    line = next(line for line in result.outlines if line.startswith("letters "))
+    assert line.split()[4:] == [found[metric] for metric in metrics]
+
+
+def test_the_table_stands_before_the_failure_of_benchmark_compare(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_own="""
+        import os
+        import time
+
+        from tests.conftest import letters
+
+
+        def test_speed(model, retrieval, benchmark):
+            retrieval(model, "medical")
+            benchmark.pedantic(time.sleep, args=(float(os.environ["PAUSE"]),), rounds=2)
+        """
+    )
+    arguments = "test_own.py", "--models=letters", "--benchmark-storage=saved"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAUSE", "0.001")
+        project.runpytest_inprocess(*arguments, "--benchmark-save=first").assert_outcomes(passed=1)
+        patch.setenv("PAUSE", "0.05")
+        result = project.runpytest_inprocess(
+            *arguments, "--benchmark-compare=0001", "--benchmark-compare-fail=mean:100%"
+        )
+    assert result.ret != pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["letters *", "report: *"])
+    assert "Performance has regressed" in result.stdout.str() + result.stderr.str()
+
+
+class _Bar:
+    """Stands in for tqdm and keeps what it was told."""
+
+    def __init__(self, **options: object) -> None:
+        print(f"a bar of {options['total']} for {options['desc']}")
+
+    def update(self, n: int) -> None:
+        print(f"{n} more")
+
+    def close(self) -> None:
+        print("the bar is closed")
+
+
+# pytest 8 asks `isatty`, pytest 9 `isatty()`.
+_TERMINAL = """
+import pytest
+
+
+class Answer(int):
+    def __call__(self):
+        return bool(self)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    config.pluginmanager.get_plugin("terminalreporter").isatty = Answer({terminal})
+"""
+
+
+@pytest.mark.parametrize(
+    ("terminal", "arguments", "ci", "shown"),
+    [(True, (), "", True), (False, (), "", False), (True, ("-q",), "", False), (True, (), "true", False)],
+    ids=["terminal", "no terminal", "quiet", "CI"],
+)
+def test_progress_is_shown_on_a_terminal_alone(
+    project: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    arguments: tuple[str, ...],
+    ci: str,
+    shown: bool,
+) -> None:
+    monkeypatch.setattr("tqdm.tqdm", _Bar)
+    monkeypatch.setenv("CI", ci)
+    with (project.path / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(_TERMINAL.format(terminal=terminal))
+    passages = [
+        {"context": f"Passage {i}.", "qas": [{"id": str(i), "question": f"{i}?", "answers": [{"text": "Passage"}]}]}
+        for i in range(300)
+    ]
+    data = {"data": [{"title": "Many", "paragraphs": passages}]}
+    (project.path / "medical.json").write_text(json.dumps(data), encoding="utf-8")
+    result = project.runpytest_inprocess(RETRIEVAL, "--models=letters", "-s", *arguments)
+    result.assert_outcomes(passed=1)
+    if shown:
+        result.stdout.fnmatch_lines(
+            ["*a bar of 300 for letters: query", "256 more", "44 more", "the bar is closed", "*a bar * document"]
+        )
+    else:
+        result.stdout.no_fnmatch_line("*bar*")
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    project.runpytest_inprocess(RETRIEVAL, "--models=letters").assert_outcomes(passed=1)
+    assert not list(tmp_path.glob("embedeval-*"))
+
+
+def _keys(value: object) -> set[str]:
+    rows = value if isinstance(value, list) else [value]
+    assert rows
+    return {key for row in rows if isinstance(row, dict) for key in row}

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_embedeval.datasets import Finding
+from pytest_embedeval.gate import Measurement, Verdict
+from pytest_embedeval.models import ModelInfo
+from pytest_embedeval.report import DatasetRow, Report, SpeedRow, failure_line, table_lines
+from pytest_embedeval.report.schema import Git, Run
+
+HEADER = ["Model", "Dim", "Time", "text/s", "Silh", "Morph", "MRR", "R@1", "R@3", "R@5", "R@10"]
+_SUITE = {"silhouette.kmeans": "clustering", "morphology.auc": "morphology"}
+
+
+def test_each_column_shows_its_metric() -> None:
+    values = {
+        "encode_s": 12.34,
+        "silhouette.kmeans": -0.0491,
+        "morphology.auc": 0.9,
+        "mrr@10": 0.3754,
+        "recall@1": 0.0,
+        "recall@3": 0.25,
+        "recall@5": 0.9996,
+        "recall@10": 1.0,
+    }
+    report = _report([ModelInfo("a", "a", dimension=1024)], _measured("a", values), speed=[_rate("a", 1234.5)])
+    assert _cells(report) == [
+        HEADER,
+        ["a", "1024", "12.3", "1234", "-.049", ".900", ".375", ".000", ".250", "1.00", "1.00"],
+    ]
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    models = [ModelInfo("a", "a", dimension=8), ModelInfo("bm25", "bm25", kind="lexical"), ModelInfo("c", "c")]
+    report = _report(models, _measured("a", {"mrr@10": None, "recall@1": 0.5}))
+    assert _cells(report)[1:] == [
+        ["a", "8", "-", "-", "-", "-", "-", ".500", "-", "-", "-"],
+        ["bm25", *["-"] * 10],
+        ["c", *["-"] * 10],
+    ]
+
+
+def test_models_keep_the_order_of_the_report() -> None:
+    models = [ModelInfo(alias, alias) for alias in ("second", "first")]
+    report = _report(models, [*_measured("first", {"mrr@10": 1.0}), *_measured("second", {"mrr@10": 0.1})])
+    assert [(row[0], row[6]) for row in _cells(report)[1:]] == [("second", ".100"), ("first", "1.00")]
+
+
+def test_each_searched_data_set_has_its_table() -> None:
+    measured = [*_measured("a", {"mrr@10": 0.1}), *_measured("a", {"mrr@10": 0.9}, dataset="support")]
+    lines = list(
+        table_lines(_report([ModelInfo("a", "a")], [*measured, *_measured("a", {"morphology.auc": 0.8}, "tr")]))
+    )
+    starts = {name: lines.index(name) for name in ("medical", "support")}
+    assert [lines[start + 2].split()[5:7] for start in starts.values()] == [[".800", ".100"], [".800", ".900"]]
+    assert "tr" not in lines
+
+
+def test_the_articles_protocol_is_named_beside_its_data_set() -> None:
+    finding = Finding("article-protocol", 1, "scored by the article's protocol")
+    report = _report([ModelInfo("a", "a")], _measured("a", {"mrr@10": 0.1}), findings=[finding])
+    assert next(table_lines(report)).startswith("medical (the article's protocol")
+
+
+def test_a_model_that_was_not_loaded_has_a_row_and_a_reason() -> None:
+    models = [ModelInfo("a", "a", dimension=8), ModelInfo("gone", "./gone", error="there is no folder /gone")]
+    report = _report(models, _measured("a", {"mrr@10": 0.5}))
+    assert _cells(report)[2] == ["gone", *["-"] * 10]
+    assert "not loaded  gone: there is no folder /gone" in list(table_lines(report))
+
+
+def test_a_run_in_which_no_model_loads_still_names_each() -> None:
+    report = _report([ModelInfo("gone", "./gone", error="there is no folder /gone")], [])
+    assert "not loaded  gone: there is no folder /gone" in list(table_lines(report))
+
+
+def test_a_run_of_speed_alone_shows_its_rates() -> None:
+    report = _report([ModelInfo("a", "a", dimension=8)], [], speed=[_rate("a", 99.94)])
+    assert ["a", "8", "-", "99.9", *["-"] * 7] in [line.split() for line in table_lines(report)]
+
+
+def test_every_verdict_but_a_pass_has_its_line() -> None:
+    verdicts = [
+        Verdict("a", "retrieval", "medical", "mrr@10", "min", 0.5, 0.4, "pass", "fine"),
+        Verdict("a", "retrieval", "medical", "mrr@10", "min", 0.3, 0.4, "fail", "mrr@10 0.3000 is below"),
+        Verdict("b", "morphology", "tr", "morphology.acu", "min", None, 0.4, "error", "was not measured"),
+    ]
+    lines = list(table_lines(_report([ModelInfo("a", "a")], _measured("a", {"mrr@10": 0.3}), verdicts=verdicts)))
+    assert lines[-2:] == [
+        "fail        a retrieval/medical: mrr@10 0.3000 is below",
+        "error       b morphology/tr: was not measured",
+    ]
+    assert not any("fine" in line for line in lines)
+
+
+def test_a_long_reason_is_cut() -> None:
+    line = failure_line(Verdict("a", "retrieval", "medical", "mrr@10", "min", 0.3, 0.4, "fail", "long " * 100))
+    assert len(line) < 350
+    assert line.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.04, "0.0"), (0.06, "0.1"), (99.94, "99.9"), (99.96, "100"), (9999.0, "9999")],
+)
+def test_a_time_takes_four_characters(seconds: float, shown: str) -> None:
+    report = _report([ModelInfo("a", "a")], _measured("a", {"encode_s": seconds, "mrr@10": 0.5}))
+    assert _cells(report)[1][2] == shown
+
+
+def test_the_widest_rows_and_the_legend_fit_80_columns() -> None:
+    values = {
+        "encode_s": 9999.0,
+        "silhouette.kmeans": -0.999,
+        **dict.fromkeys(("morphology.auc", "mrr@10", "recall@1", "recall@3", "recall@5", "recall@10"), 0.999),
+    }
+    alias = "a-very-long-alias-of-a-model"
+    report = _report([ModelInfo(alias, "a", dimension=4096)], _measured(alias, values), speed=[_rate(alias, 99999.0)])
+    assert max(map(len, table_lines(report))) <= 80
+
+
+def _report(
+    models: Sequence[ModelInfo],
+    measurements: Sequence[Measurement],
+    *,
+    speed: Sequence[SpeedRow] = (),
+    verdicts: Sequence[Verdict] = (),
+    findings: Sequence[Finding] = (),
+) -> Report:
+    run = Run(started="2025-01-01", duration_s=1.0, git=Git(), versions={}, machine={}, settings={})
+    dataset = DatasetRow(
+        name="medical", fingerprint="f", language="tr", queries=1, documents=1, judgements=1, findings=list(findings)
+    )
+    return Report(
+        run=run,
+        models=list(models),
+        datasets=[dataset],
+        measurements=list(measurements),
+        speed=list(speed),
+        verdicts=list(verdicts),
+    )
+
+
+def _measured(
+    model: str, values: dict[str, float | None] | dict[str, float], dataset: str = "medical"
+) -> list[Measurement]:
+    return [
+        Measurement(model, _SUITE.get(metric, "retrieval"), dataset, metric, value, 12)
+        for metric, value in values.items()
+    ]
+
+
+def _rate(model: str, texts_per_s: float) -> SpeedRow:
+    return SpeedRow(model=model, task="encode", texts_per_s=texts_per_s, rounds=3)
+
+
+def _cells(report: Report) -> list[list[str]]:
+    """Return the cells of the first table, header first."""
+    lines = list(table_lines(report))
+    start = next(i for i, line in enumerate(lines) if line.startswith("Model"))
+    return [line.split() for line in lines[start : lines.index("", start)]]

@@ -1,0 +1,99 @@
+"""The main job on real data: a user's three lines of TOML reproduce the published reference values within 0.01."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# Model, file, MRR without cutoff, hit@1, hit@10: every question against every distinct context.
+REFERENCE = {
+    ("minilm-en", "tquad"): (0.2785, 0.1939, 0.4473),
+    ("minilm-en", "xquad"): (0.3731, 0.2874, 0.5319),
+    ("use-multilingual", "tquad"): (0.5649, 0.4249, 0.8374),
+    ("use-multilingual", "xquad"): (0.7729, 0.6723, 0.9412),
+    ("e5-small-q4", "tquad"): (0.7572, 0.6390, 0.9473),
+}
+
+# The article's protocol, question against every answer string, and its mean cosine of seven pairs of words.
+ARTICLE = {
+    ("minilm-en", "tquad-answers"): 0.0540,
+    ("minilm-en", "xquad-answers"): 0.0261,
+    ("use-multilingual", "tquad-answers"): 0.1048,
+    ("use-multilingual", "xquad-answers"): 0.0967,
+}
+# Its silhouette of two k-means clusters, from the article's own lines of code run on the same answers.
+SILHOUETTE = {
+    ("minilm-en", "tquad-answers"): 0.1104,
+    ("minilm-en", "xquad-answers"): 0.0878,
+    ("use-multilingual", "tquad-answers"): 0.0519,
+    ("use-multilingual", "xquad-answers"): 0.0382,
+}
+SEVEN_PAIRS = {"minilm-en": 0.666, "use-multilingual": 0.744, "e5-small-q4": 0.946}
+
+
+def configure(pytester: pytest.Pytester, shared_data: Path, names: str, extra: str = "") -> None:
+    files = {"tquad": "tquad-dev.json", "xquad": "xquad.tr.json"}
+    tables = [
+        f'[datasets.{name}]\npath = "{shared_data / files[name.removesuffix("-answers")]}"\nformat = "squad"\n{extra}'
+        for name in names.split()
+    ]
+    (pytester.path / "embedeval.toml").write_text("\n".join(tables), encoding="utf-8")
+    shutil.copytree(ROOT / "suites", pytester.path / "suites", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def measured(pytester: pytest.Pytester) -> dict[tuple[str, str, str], float]:
+    report = json.loads((pytester.path / ".embedeval" / "report.json").read_text(encoding="utf-8"))
+    return {(row["model"], row["dataset"], row["metric"]): row["value"] for row in report["measurements"]}
+
+
+@pytest.mark.parametrize(
+    ("models", "names"), [("minilm-en,use-multilingual", "tquad xquad"), ("e5-small-q4", "tquad")], ids=["both", "e5"]
+)
+def test_contexts(pytester: pytest.Pytester, shared_data: Path, models: str, names: str) -> None:
+    configure(pytester, shared_data, names)
+    result = pytester.runpytest_subprocess("suites/test_retrieval.py", "-k", "test_retrieval", f"--models={models}")
+    assert result.ret == 0
+    found = measured(pytester)
+    for (model, dataset), (mrr, first, ten) in REFERENCE.items():
+        if model in models.split(","):
+            assert found[model, dataset, "mrr"] == pytest.approx(mrr, abs=0.01)
+            assert found[model, dataset, "recall@1"] == pytest.approx(first, abs=0.01)
+            assert found[model, dataset, "hit_rate@10"] == pytest.approx(ten, abs=0.01)
+
+
+def test_the_protocol_of_the_article(pytester: pytest.Pytester, shared_data: Path) -> None:
+    configure(
+        pytester,
+        shared_data,
+        "tquad-answers xquad-answers",
+        'target = "answer"\nduplicates = "keep"\nlanguage = "tr"\n',
+    )
+    result = pytester.runpytest_subprocess(
+        "suites/test_retrieval.py", "suites/test_clustering.py", "--models=minilm-en,use-multilingual"
+    )
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["tquad-answers (the article's protocol: every answer string is a document)"])
+    found = measured(pytester)
+    for (model, dataset), mrr in ARTICLE.items():
+        assert found[model, dataset, "mrr"] == pytest.approx(mrr, abs=0.01)
+        assert found[model, dataset, "silhouette.kmeans.article"] == pytest.approx(SILHOUETTE[model, dataset], abs=2e-3)
+
+
+def test_the_morphology_column_of_the_article(pytester: pytest.Pytester) -> None:
+    words = ROOT / "fixtures" / "morphology_tr.tsv"
+    (pytester.path / "embedeval.toml").write_text(
+        f'[datasets.morphology_tr]\npath = "{words}"\nformat = "morphology"\n', encoding="utf-8"
+    )
+    shutil.copytree(ROOT / "suites", pytester.path / "suites", ignore=shutil.ignore_patterns("__pycache__"))
+    models = ",".join(SEVEN_PAIRS)
+    assert pytester.runpytest_subprocess("suites/test_morphology.py", f"--models={models}").ret == 0
+    found = measured(pytester)
+    for model, similarity in SEVEN_PAIRS.items():
+        value = found[model, "morphology_tr", "morphology.similarity.article"]
+        assert value == pytest.approx(similarity, abs=0.001)
+        assert found[model, "morphology_tr", "morphology.auc"] > 0.95

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_embedeval.errors import UsageError
+from pytest_embedeval.settings import DatasetTable, ModelTable, Rule, Settings, load_settings
+from tests.conftest import ROOT
+
+# The configuration of design.md, but for its first two lines: TOML cannot hold a list `models` beside tables
+# `models.NAME`, so the list is called `matrix` here, and `tolerance` has a test of its own.
+DESIGN = """
+[tool.embedeval]
+matrix = ["use-multilingual", "minilm-en", "bm25"]
+
+[tool.embedeval.models.prod]
+source = "BAAI/bge-m3"
+revision = "5617a9f61b028005a4858fdac845db406aefb181"
+query_prompt = ""
+
+[tool.embedeval.datasets.medical]
+path = "fixtures/turkish_medical_qa.json"
+format = "squad"
+target = "context"
+
+[tool.embedeval.gates."retrieval/medical"]
+"mrr@10" = { min = 0.55, primary = true }
+
+[tool.embedeval.gates."retrieval/medical".minilm-en]
+"mrr@10" = { min = 0.1 }
+"""
+
+
+def read(root: Path, text: str, name: str = "embedeval.toml") -> Settings:
+    (root / name).write_text(text, encoding="utf-8")
+    return load_settings(root)
+
+
+def refused(root: Path, text: str, name: str = "embedeval.toml") -> str:
+    """Return the error's message, which must begin with the file."""
+    with pytest.raises(UsageError) as caught:
+        read(root, text, name)
+    message = str(caught.value)
+    start = f"{root / name}: "
+    assert message.startswith(start)
+    return message.removeprefix(start)
+
+
+@pytest.mark.parametrize("text", [None, "[project]\nname = 'other'\n"], ids=["no file", "a project without our table"])
+def test_without_a_configuration_there_are_defaults(tmp_path: Path, text: str | None) -> None:
+    settings = load_settings(tmp_path) if text is None else read(tmp_path, text, "pyproject.toml")
+    assert settings == Settings(root=tmp_path, out=tmp_path / ".embedeval")
+    assert (settings.models, settings.device, settings.seed) == (None, "auto", 42)
+
+
+def test_the_example_of_the_design_is_read(tmp_path: Path) -> None:
+    settings = read(tmp_path, DESIGN, "pyproject.toml")
+    assert settings.models == ("use-multilingual", "minilm-en", "bm25")
+    assert settings.model_tables == {
+        "prod": ModelTable("BAAI/bge-m3", revision="5617a9f61b028005a4858fdac845db406aefb181", query_prompt="")
+    }
+    medical = str(tmp_path / "fixtures" / "turkish_medical_qa.json")
+    assert settings.datasets == {"medical": DatasetTable(medical, "squad", target="context")}
+    gate = settings.gates["retrieval/medical"]
+    assert gate.for_model("prod") == {"mrr@10": Rule(min=0.55, primary=True)}
+    assert gate.for_model("minilm-en") == {"mrr@10": Rule(min=0.1)}
+
+
+def test_the_own_file_holds_the_same_tables_without_a_prefix(tmp_path: Path) -> None:
+    shared = read(tmp_path, DESIGN, "pyproject.toml")
+    own = read(tmp_path, DESIGN.replace("[tool.embedeval]\n", "").replace("tool.embedeval.", ""))
+    assert own == shared
+
+
+def test_the_own_file_wins_over_pyproject(tmp_path: Path) -> None:
+    (tmp_path / "embedeval.toml").write_text("seed = 7")
+    assert read(tmp_path, "[tool.embedeval]\nseed = 8\ndevice = 'cpu'", "pyproject.toml") == Settings(
+        root=tmp_path, seed=7, out=tmp_path / ".embedeval"
+    )
+
+
+def test_the_configuration_of_this_project_names_files_that_exist() -> None:
+    settings = load_settings(ROOT)
+    assert settings.datasets
+    assert [name for name, table in settings.datasets.items() if not Path(table.path).is_file()] == []
+
+
+def test_paths_are_relative_to_the_file_and_not_to_where_pytest_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(tmp_path)
+    settings = read(root, "out = 'results'\n[datasets.d]\npath = 'd.json'\nformat = 'squad'")
+    assert settings.out == root / "results"
+    assert settings.datasets["d"].path == str(root / "d.json")
+
+
+def test_a_plain_list_of_models_is_the_matrix(tmp_path: Path) -> None:
+    assert read(tmp_path, "models = ['bm25', 'old=bge-m3']").models == ("bm25", "old=bge-m3")
+
+
+def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+        device = "cpu"
+        [models.m]
+        source = "./m"
+        document_prompt = "passage: "
+        dim = 256
+        precision = "float16"
+        backend = "torch"
+        device = "mps"
+        batch_size = 4
+        [datasets.d]
+        path = "/data/d.json"
+        format = "squad"
+        language = "tr"
+        duplicates = "keep"
+        no_relevant = "zero"
+        [gates."clustering/d"]
+        "silhouette.kmeans" = { min = 0, max = 1 }
+        """,
+    )
+    assert settings.device == "cpu"
+    assert settings.model_tables["m"] == ModelTable(
+        "./m", document_prompt="passage: ", dim=256, precision="float16", backend="torch", device="mps", batch_size=4
+    )
+    assert settings.datasets["d"] == DatasetTable(
+        "/data/d.json", "squad", language="tr", duplicates="keep", no_relevant="zero"
+    )
+    assert settings.gates["clustering/d"].for_model("m") == {"silhouette.kmeans": Rule(min=0, max=1)}
+
+
+def test_the_rules_of_one_model_leave_the_common_rules_of_other_metrics(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+        [gates."retrieval/d"]
+        "mrr@10" = { min = 0.5 }
+        "recall@1" = { min = 0.4 }
+        [gates."retrieval/d".small]
+        "mrr@10" = { max = 0.3 }
+        """,
+    )
+    assert settings.gates["retrieval/d"].for_model("small") == {"mrr@10": Rule(max=0.3), "recall@1": Rule(min=0.4)}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "nearest"),
+    [
+        ("sed = 1", "sed", "seed"),
+        ("[dataset.d]\npath = 'd'", "dataset", "datasets"),
+        ("[models.m]\nsource = 'bm25'\nquery_promt = ''", "models.m.query_promt", "query_prompt"),
+        ("[datasets.d]\npath = 'd'\nformat = 'squad'\nlang = 'tr'", "datasets.d.lang", "language"),
+        ("[gates.'retrieval/d']\n'mrr@10' = { mini = 0.5 }", "gates.retrieval/d.mrr@10.mini", "min"),
+        ("[gates.'retrieval/d'.m]\n'mrr@10' = { mx = 0.5 }", "gates.retrieval/d.m.mrr@10.mx", "max"),
+    ],
+    ids=["setting", "table", "model", "dataset", "rule", "rule of one model"],
+)
+def test_an_unknown_key_names_the_nearest_known_key(tmp_path: Path, text: str, place: str, nearest: str) -> None:
+    assert refused(tmp_path, text).startswith(f"{place}: unknown key; did you mean '{nearest}'?")
+
+
+def test_an_unknown_key_in_pyproject_is_named_as_it_stands_there(tmp_path: Path) -> None:
+    message = refused(tmp_path, "[tool.embedeval]\nsed = 1", "pyproject.toml")
+    assert message.startswith("tool.embedeval.sed: unknown key; did you mean 'seed'?")
+
+
+RETRIEVAL = "[gates.'retrieval/d']\n"
+DATASET = "[datasets.d]\npath = 'd.json'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = 1.5", "seed: must be "),
+        ("seed = true", "seed: must be "),
+        ("out = 1", "out: must be "),
+        ("device = 'gpu'", "device: must be one of auto, cpu, cuda, mps, not 'gpu'"),
+        ("models = ['bm25', 1]", "models: must be a list of entries such as [\"bge-m3\"], not ['bm25', 1]"),
+        ("matrix = 'bm25'", "matrix: must be a list of entries such as [\"bge-m3\"], not 'bm25'"),
+        ("models = ['bm25']\nmatrix = ['bm25']", "models: is a list, and so is matrix; keep one of them"),
+        ("[models]\nm = 'bge-m3'", "models.m: must be a table, not 'bge-m3'"),
+        ("[models.m]\ndim = 4", 'models.m: needs source = "…"'),
+        ("[models.m]\nsource = 'x'\ndim = '4'", "models.m.dim: must be "),
+        ("[models.m]\nsource = 'x'\nrevision = 5617", "models.m.revision: must be "),
+        ("datasets = []", "datasets: must be a table, not []"),
+        ("[datasets.d]\nformat = 'squad'", 'datasets.d: needs path = "…"'),
+        (DATASET, "datasets.d.format: must be one of squad, morphology, not None"),
+        (DATASET + "format = 'xml'", "datasets.d.format: must be one of squad, morphology, not 'xml'"),
+        (
+            DATASET + "format = 'squad'\ntarget = 'title'",
+            "datasets.d.target: must be one of context, answer, not 'title'",
+        ),
+        (
+            DATASET + "format = 'squad'\nduplicates = 'drop'",
+            "datasets.d.duplicates: must be one of merge, keep, error, not 'drop'",
+        ),
+        (
+            DATASET + "format = 'squad'\nno_relevant = 'one'",
+            "datasets.d.no_relevant: must be one of error, zero, skip, not 'one'",
+        ),
+        ("[gates.medical]", 'gates.medical: a gate is named "suite/dataset", for example "retrieval/medical"'),
+        (RETRIEVAL + "'mrr@10' = 0.5", "gates.retrieval/d.mrr@10: must be a table, not 0.5"),
+        (RETRIEVAL + "'mrr@10' = {}", "gates.retrieval/d.mrr@10: needs min, max or both"),
+        (RETRIEVAL + "'mrr@10' = { primary = true }", "gates.retrieval/d.mrr@10: needs min, max or both"),
+        (RETRIEVAL + "'mrr@10' = { min = '0.5' }", "gates.retrieval/d.mrr@10.min: must be "),
+        (RETRIEVAL + "'mrr@10' = { min = true }", "gates.retrieval/d.mrr@10.min: must be "),
+        (RETRIEVAL + "'mrr@10' = { min = 0.5, primary = 1 }", "gates.retrieval/d.mrr@10.primary: must be "),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    assert refused(tmp_path, text).startswith(message)
+
+
+def test_malformed_toml_names_file_and_line(tmp_path: Path) -> None:
+    message = refused(tmp_path, "seed = 1\nseed = = 2")
+    assert message.startswith("not valid TOML: ")
+    assert "line 2" in message
+
+
+def test_a_file_in_another_encoding_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "embedeval.toml").write_bytes("out = 'çıktı'".encode("iso8859-9"))
+    with pytest.raises(UsageError, match=r"embedeval\.toml: not valid TOML"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[tool]\nembedeval = 3", "tool = 3"])
+def test_a_configuration_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+    refused(tmp_path, text, "pyproject.toml")
+
+
+def test_a_bound_that_is_no_finite_number_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path, RETRIEVAL + "'mrr@10' = { min = nan }")
+
+
+def test_a_negative_seed_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path, "seed = -1")
+
+
+def test_one_model_without_brackets_is_told_to_be_a_list(tmp_path: Path) -> None:
+    assert "list" in refused(tmp_path, "models = 'bm25'")
