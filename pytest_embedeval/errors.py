@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -39,6 +38,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("bge-m", ["bge-m3", "minilm"])
     "did you mean 'bge-m3'? Known: bge-m3, minilm"
     """
+    import difflib  # for error messages alone; importing this module must cost nothing
+
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -178,7 +178,10 @@ class _Reader:
         return {name: read(f"{key}.{name}", self._table(f"{key}.{name}", entries[name])) for name in entries}
 
     def _model(self, key: str, table: Mapping[str, Any]) -> ModelTable:
-        return ModelTable(**self._fields(key, table, ModelTable, required="source"))
+        values = self._fields(key, table, ModelTable, required="source")
+        if values["source"].startswith("."):
+            values["source"] = str(self.root / values["source"])
+        return ModelTable(**values)
 
     def _dataset(self, key: str, table: Mapping[str, Any]) -> DatasetTable:
         values = self._fields(key, table, DatasetTable, required="path")
@@ -232,7 +235,7 @@ class _Reader:
     def _typed(self, key: str, value: Any, kind: type) -> Any:
         accepted = (int, float) if kind is float else kind
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise self.fail(key, f"must be a {kind.__name__}, not {value!r}")
+            raise self.fail(key, f"must be of type {kind.__name__}, not {value!r}")
         return value
 
     def _known(self, key: str, table: Mapping[str, Any], known: set[str]) -> None:

@@ -126,7 +126,13 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
     )
     assert settings.device == "cpu"
     assert settings.model_tables["m"] == ModelTable(
-        "./m", document_prompt="passage: ", dim=256, precision="float16", backend="torch", device="mps", batch_size=4
+        str(tmp_path / "m"),
+        document_prompt="passage: ",
+        dim=256,
+        precision="float16",
+        backend="torch",
+        device="mps",
+        batch_size=4,
     )
     assert settings.datasets["d"] == DatasetTable(
         "/data/d.json", "squad", language="tr", duplicates="keep", no_relevant="zero"

@@ -16,7 +16,7 @@ def read_text(path: Path) -> str:
         No such file, not a file, not readable, or not UTF-8 (with the position of the first wrong byte).
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8").removeprefix("\N{BYTE ORDER MARK}")
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file") from None
     except OSError as error:

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ def bounded_mean_interval(
         Within [low, high].
     """
     n = len(values)
-    quantile = float(stats.t.ppf(1 - alpha, n))
+    quantile = float(stdtrit(n, 1 - alpha))
     lower, upper = (_bound(np.append(values, worst), sign * quantile) for worst, sign in ((low, -1), (high, 1)))
     if n and np.ptp(values) <= 1e-12:
         # Equal values say nothing about their spread: the share of other ones is below 1 - alpha^(1/n).

@@ -33,7 +33,7 @@ def load_model(
         An entry of the matrix (`"bge-m3:dim=256"`), a spec, an encoder object, or one callable
         `list[str] -> float array [n, d]` that serves both roles.
     alias
-        Name of the model where `entry` brings none.
+        Name of the model, in place of the one that `entry` brings.
     encoders
         Encoders by alias that entries may name as their source.
 
@@ -56,7 +56,9 @@ def load_model(
     else:
         from pytest_embedeval.models.callables import wrap
 
-        model = wrap(ModelSpec(alias=alias or str(getattr(entry, "__name__", type(entry).__name__)), source="python"), entry)
+        model = wrap(
+            ModelSpec(alias=alias or str(getattr(entry, "__name__", type(entry).__name__)), source="python"), entry
+        )
     model.info = replace(model.info, load_s=time.perf_counter() - started)
     return model
 
@@ -78,6 +80,8 @@ def _load(spec: ModelSpec, encoders: Mapping[str, object]) -> Model:
     except EmbedevalError:
         raise
     except Exception as error:  # a model's own files and libraries may fail in any way
+        if "trust_remote_code" in str(error):
+            raise ModelLoadError(_needs_code(spec)) from error
         raise ModelLoadError(f"model {spec.alias!r} ({spec.source}): {type(error).__name__}: {error}") from error
 
 
@@ -95,12 +99,16 @@ def _load_dense(spec: ModelSpec) -> Model:
                 f"model {spec.alias!r}: {entry.source} is behind an API, which this version does not support"
             )
         if entry.needs_remote_code:
-            raise ModelLoadError(
-                f"model {spec.alias!r}: {entry.source} loads only by running code from its repository "
-                "(trust_remote_code), which stays off"
-            )
+            raise ModelLoadError(_needs_code(replace(spec, source=entry.source)))
         spec = replace(spec, source=entry.source, revision=spec.revision or entry.revision)
     return _load_files(spec)
+
+
+def _needs_code(spec: ModelSpec) -> str:
+    return (
+        f"model {spec.alias!r}: {spec.source} loads only by running code from its repository "
+        "(trust_remote_code), which stays off"
+    )
 
 
 def _load_files(spec: ModelSpec) -> Model:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Small batches win on a CPU: little padding, and the activations stay in its cache.
 _BATCH_SIZE = {"cpu": 8}
 _DEFAULT_BATCH_SIZE = 64
+_OTHER_FORMATS = {"onnx", "openvino"}  # the same weights again; openvino_model.bin is no pickle
 _PICKLED = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
@@ -115,7 +116,9 @@ def _refuse_pickles(spec: ModelSpec, folder: Path) -> None:
     pickled = [
         path
         for path in folder.rglob("*")
-        if path.suffix in _PICKLED and not any(path.parent.glob("*.safetensors")) and "training" not in path.name
+        if path.suffix in _PICKLED
+        and not any(path.parent.glob("*.safetensors"))
+        and path.relative_to(folder).parts[0] not in _OTHER_FORMATS
     ]
     if pickled or not any(folder.rglob("*.safetensors")):
         found = f", only {pickled[0].relative_to(folder)}" if pickled else ""

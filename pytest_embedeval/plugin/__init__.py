@@ -23,7 +23,7 @@ from pytest_embedeval.plugin.fixtures import (
     triplets,
     words,
 )
-from pytest_embedeval.plugin.options import add_options, settings_from
+from pytest_embedeval.plugin.options import add_options
 from pytest_embedeval.plugin.speed import WithoutBenchmark, latency, throughput
 from pytest_embedeval.plugin.state import KEY, Session
 
@@ -52,15 +52,12 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the configuration; a mistake in it is a usage error before anything is collected."""
+    """Prepare a session; nothing is read or imported before something asks for it."""
     config.addinivalue_line(
         "markers",
         "needs_vectors: the test needs an embedding model; it is deselected for bm25 (pytest-embedeval)",
     )
-    try:
-        config.stash[KEY] = Session(config, settings_from(config))
-    except EmbedevalError as error:
-        raise pytest.UsageError(str(error)) from None
+    config.stash[KEY] = Session(config)
     if not any(map(config.pluginmanager.hasplugin, ("benchmark", "pytest_benchmark.plugin"))):
         config.pluginmanager.register(WithoutBenchmark(), "embedeval-without-benchmark")
 
@@ -89,10 +86,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         state.usage_error = state.usage_error or error
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Group the tests by model, so that each model is loaded once, and drop those that do not apply to it."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
+    """Group the tests by model, so that each model is loaded once, and drop those that do not apply to it.
+
+    After all others, such as --failed-first, have put the tests in their order.
+    """
+    result = yield
     matrix.arrange(config, items, config.stash[KEY])
+    return result
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

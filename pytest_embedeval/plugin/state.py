@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_embedeval.errors import EmbedevalError, ModelLoadError, UsageError, did_you_mean
-from pytest_embedeval.models.spec import DEFAULT_MATRIX, ModelSpec, parse_matrix
+from pytest_embedeval.plugin.options import is_configured, settings_from
 from pytest_embedeval.plugin.parts import Parts
-from pytest_embedeval.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
-    from pytest_embedeval.models import Encoder, Model
+    from pytest_embedeval.models import Encoder, Model, ModelSpec
     from pytest_embedeval.report import Part, Report
+    from pytest_embedeval.settings import Settings
     from pytest_embedeval.vectors import Encoded
 
 SUITES = ("retrieval", "morphology", "clustering", "triplets")
@@ -29,9 +29,8 @@ SUITES = ("retrieval", "morphology", "clustering", "triplets")
 class Session:
     """One run: settings, matrix, data sets, the loaded model, and what was found."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.settings = settings
         worker_input: Mapping[str, Any] | None = getattr(config, "workerinput", None)
         self.is_worker = worker_input is not None
         self.parts = Parts(worker_input["embedeval_parts"] if worker_input else None)
@@ -47,6 +46,17 @@ class Session:
         self._problem: str | None = None
 
     @cached_property
+    def settings(self) -> Settings:
+        """The configuration, read when it is first needed.
+
+        Raises
+        ------
+        UsageError
+            The configuration file is wrong.
+        """
+        return settings_from(self.config)
+
+    @cached_property
     def specs(self) -> tuple[ModelSpec, ...]:
         """The model matrix, in order.
 
@@ -55,6 +65,8 @@ class Session:
         UsageError
             The matrix is empty, unknown, doubled or malformed.
         """
+        from pytest_embedeval.models import DEFAULT_MATRIX, parse_matrix
+
         entries = self.settings.models
         if entries is None:
             entries = tuple(self.encoders) or DEFAULT_MATRIX
@@ -65,7 +77,7 @@ class Session:
                 raise
             specs = parse_matrix(entries, self.settings.model_tables, self.encoders)
         default = self.settings.device
-        return tuple(replace(spec, device=default) if spec.device == "auto" else spec for spec in specs)
+        return tuple(dataclasses.replace(spec, device=default) if spec.device == "auto" else spec for spec in specs)
 
     @cached_property
     def encoders(self) -> dict[str, object]:
@@ -85,6 +97,8 @@ class Session:
 
     def check(self) -> None:
         """Raise a UsageError where matrix or gates are wrong; asks conftests for nothing that is not named."""
+        if not is_configured(self.config):
+            return
         if self.settings.models is not None:
             _ = self.specs
         for name in self.settings.gates:
@@ -223,7 +237,8 @@ class Session:
             write_report(self._report, self.settings.out)
         except OSError as error:
             self._problem = str(error)
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _load(self, spec: ModelSpec) -> Model:
         from pytest_embedeval.models import Model, load_model

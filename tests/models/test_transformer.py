@@ -162,7 +162,6 @@ def test_pickled_weights_of_one_module_are_refused(tmp_path: Path) -> None:
         load_model(str(folder))
 
 
-@pytest.mark.xfail(strict=True, reason="openvino/*.bin counts as pickled weights")
 def test_weights_for_another_backend_are_no_pickles(copied: Path) -> None:
     (copied / "openvino").mkdir()
     (copied / "openvino" / "openvino_model.bin").write_bytes(b"not a pickle")

@@ -12,17 +12,19 @@ from tests.plugin.conftest import configure, read_report, read_scores
 def test_two_workers_give_the_report_of_one_process(project: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     configure(project, '[gates."retrieval/medical"]\n"mrr@10" = { min = 0.3 }\n')
-    arguments = "suites/test_retrieval.py", "--models=letters,constant,gone=./gone"
+    arguments = "suites/test_retrieval.py", "--models=letters,constant,own=acme/own,gone=./gone"
     alone = project.runpytest_inprocess(*arguments, "--embedeval-out=alone")
     together = project.runpytest_inprocess(
         *arguments, "--embedeval-out=together", "-n", "2", "--dist", "loadgroup", "-p", "no:benchmark"
     )
     for result in (alone, together):
-        assert result.parseoutcomes()["passed"] == 3
+        assert result.parseoutcomes()["passed"] == 5
         assert result.parseoutcomes()["errors"] == 2
         assert result.parseoutcomes()["failed"] == 1
     assert _comparable(read_report(project, "together")) == _comparable(read_report(project, "alone"))
     assert _sorted(read_scores(project, "together")) == _sorted(read_scores(project, "alone"))
+    loads = (project.path / "loads.txt").read_text(encoding="utf-8").splitlines()
+    assert loads == ["own alive=0"] * 2  # once alone, and once by the one worker that has its tests
     assert together.outlines.count("report: " + str(project.path / "together" / "report.json")) == 1
 
 
