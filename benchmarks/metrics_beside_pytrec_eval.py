@@ -32,7 +32,7 @@ from pytest_embedeval.retrieval import Rankings
 
 QUERIES, DOCUMENTS, LISTED = 10_000, 100_000, 100
 CUTOFFS = (1, 3, 5, 10, 100)
-ROUNDS = 9
+ROUNDS = 15
 TARGET = 40.0
 TREC_NAMES = {"hit_rate": "success", "recall": "recall", "precision": "P", "map": "map_cut", "ndcg": "ndcg_cut"}
 WHOLE = {"mrr": "recip_rank", "r_precision": "Rprec", "bpref": "bpref"}

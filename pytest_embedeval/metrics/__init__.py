@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pytest_embedeval.metrics.judged_lists import Beyond
 from pytest_embedeval.metrics.names import RankingMetric, parse_metric
-from pytest_embedeval.metrics.ranking import Beyond, score_rankings
+from pytest_embedeval.metrics.ranking import score_rankings
 from pytest_embedeval.metrics.scores import Measured, Score, Scores
 
 __all__ = ["Beyond", "Measured", "RankingMetric", "Score", "Scores", "parse_metric", "score_rankings"]

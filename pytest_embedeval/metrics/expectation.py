@@ -49,14 +49,14 @@ def first_relevant(start: Numbers, size: Numbers, relevant: Numbers, cutoff: int
         reach = np.minimum(reach, cutoff - start)
     sums = np.zeros(len(start))
     rows = np.flatnonzero(reach > 0)
-    chance = relevant[rows] / size[rows]
+    chance: Scores = np.asarray(relevant[rows] / size[rows], dtype=np.float64)
     x = 1
     while len(rows):
-        sums[rows] += chance / (start[rows] + x)
+        sums[rows] += np.asarray(chance / (start[rows] + x), dtype=np.float64)
         further = reach[rows] > x
         rows, chance = rows[further], chance[further]
         left = size[rows] - x
-        chance = chance * (left - relevant[rows] + 1) / left
+        chance = np.asarray(chance * (left - relevant[rows] + 1) / left, dtype=np.float64)
         x += 1
     return sums
 
@@ -72,8 +72,8 @@ def precisions(before: Numbers, start: Numbers, size: Numbers, relevant: Numbers
     reciprocals = harmonic[end] - harmonic[start]  # the sum of 1 / (start + i + 1)
     others = (relevant - 1) / np.maximum(size - 1, 1)
     # i / (start + i + 1) = 1 - (start + 1) / (start + i + 1)
-    sums: Scores = (before + 1) * reciprocals + others * (inside - (start + 1) * reciprocals)
-    return relevant / size * sums
+    sums = (before + 1) * reciprocals + others * (inside - (start + 1) * reciprocals)
+    return np.asarray(relevant / size * sums, dtype=np.float64)
 
 
 def kept_preferences(above: Numbers, wrong: Numbers, bound: Numbers) -> Scores:
@@ -86,7 +86,8 @@ def kept_preferences(above: Numbers, wrong: Numbers, bound: Numbers) -> Scores:
     rising = np.clip(bound - above, 0, wrong + 1)
     series = rising * above + rising * (rising - 1) / 2 + (wrong + 1 - rising) * bound
     lost = series / (wrong + 1)
-    return 1.0 - np.divide(lost, bound, out=np.zeros(len(lost)), where=bound > 0)
+    shares: Scores = np.divide(lost, bound, out=np.zeros(len(lost)), where=bound > 0)
+    return 1.0 - shares
 
 
 def _log_choose(n: Numbers, k: Numbers) -> Scores:

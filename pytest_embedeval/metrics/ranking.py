@@ -7,14 +7,13 @@ formula. A query that the search missed scores 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_embedeval.datasets import Judgements
 from pytest_embedeval.metrics import expectation
+from pytest_embedeval.metrics.judged_lists import Beyond, JudgedLists, discounts
 from pytest_embedeval.metrics.names import RankingMetric
 from pytest_embedeval.metrics.ties import Groups, group
 from pytest_embedeval.retrieval import Rankings
@@ -24,16 +23,6 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.float64]
     Gain = Callable[[NDArray[np.int64]], Scores]
-
-_COMPARED = 1 << 18  # documents compared at once: they should stay in the cache of the processor
-
-
-@dataclass(frozen=True)
-class Beyond:
-    """Judged documents that tie with the last place of a list but did not fit in; parallel int64 arrays [m]."""
-
-    query: NDArray[np.int64]
-    grade: NDArray[np.int64]
 
 
 def score_rankings(
@@ -71,191 +60,26 @@ def score_rankings(
         Name of the metric -> float64 array [n].
     """
     found = None if as_listed else groups or group(rankings)
-    lists = _Lists(rankings, judgements, level, found, None if found is None else beyond)
+    lists = JudgedLists(rankings, judgements, level, found, None if found is None else beyond)
     return {str(metric): _MEASURES[metric.measure](lists, metric.cutoff) for metric in metrics}
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Those of the groups of `_Lists` that begin before a cutoff.
-
-    `group` is their position there, `start` how many documents stand before them, and the first `inside` of their
-    `size` places, the part `share`, stand before the cutoff.
-    """
-
-    group: NDArray[np.int64]
-    query: NDArray[np.int64]
-    start: NDArray[np.int64]
-    size: NDArray[np.int64]
-    inside: NDArray[np.int64]
-    share: Scores
-
-
-class _Lists:
-    """Ranked lists joined with their judgements: the tie groups that hold judged documents, best first by query.
-
-    A document that ties with nothing is a group of its own. `query`, `start` (documents before the group) and `size`
-    are [g], one per group; `member` (position of the group) and `grade` are [m], one per judged document found.
-    """
-
-    def __init__(
-        self,
-        rankings: Rankings,
-        judgements: Judgements,
-        level: int,
-        groups: Groups | None,
-        beyond: Beyond | None,
-    ) -> None:
-        self.n, self.k = rankings.documents.shape
-        self.documents = rankings.documents
-        self.judgements = judgements
-        self.level = level
-        query, place, grade = _find(rankings.documents, judgements)
-        listed = len(query)
-        if beyond is not None:
-            query = np.concatenate([query, beyond.query])
-            place = np.concatenate([place, np.full(len(beyond.query), self.k - 1)])
-            grade = np.concatenate([grade, beyond.grade])
-        order = np.argsort(query * self.k + place)
-        query, place, self.grade = query[order], place[order], grade[order]
-        self.is_listed = order < listed
-        if groups is None:
-            self.query, self.start, self.size = query, place, np.ones_like(place)
-            self.member = np.arange(len(query))
-        else:
-            start, size = groups.at(query, place)
-            first = (np.diff(query, prepend=-1) > 0) | (np.diff(start, prepend=-1) > 0)
-            self.query, self.start, self.size = query[first], start[first], size[first]
-            self.member = np.cumsum(first) - 1
-        self._before: dict[int, _Places] = {}
-        self._gains: dict[Gain, tuple[Scores, Scores]] = {}
-
-    @cached_property
-    def relevant(self) -> Scores:
-        """Relevant documents of each group."""
-        return self.of_groups(self.grade >= self.level)
-
-    @cached_property
-    def judged(self) -> Scores:
-        """Judged documents of each group."""
-        return self.of_groups(np.ones(len(self.grade)))
-
-    @cached_property
-    def relevant_above(self) -> Scores:
-        """Relevant documents of the same query above each group."""
-        return self.above(self.relevant)
-
-    @cached_property
-    def first_relevant(self) -> NDArray[np.int64]:
-        """The first group of each query that holds a relevant document."""
-        held = np.flatnonzero(self.relevant)
-        return held[np.diff(self.query[held], prepend=-1) > 0]
-
-    @cached_property
-    def total(self) -> NDArray[np.int64]:
-        """Relevant documents of each query in the whole corpus (R)."""
-        return np.bincount(self.judgements.query[self.judgements.grade >= self.level], minlength=self.n)
-
-    @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        """Documents in each list."""
-        if self.k and (self.documents[:, -1] >= 0).all():
-            return np.full(self.n, self.k)
-        return np.count_nonzero(self.documents >= 0, axis=1)
-
-    @cached_property
-    def ideal(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Query, place and grade of the documents that have a gain, in the ideal order."""
-        judged = self.judgements
-        gaining = judged.grade > 0
-        query, grade = judged.query[gaining], judged.grade[gaining]
-        best = int(np.max(grade, initial=0)) + 1
-        grade = query * best - np.sort(query * best - grade)
-        place = np.arange(len(query)) - _offsets(query, self.n)[query]
-        return query, place, grade
-
-    def of_groups(self, values: NDArray[np.number] | NDArray[np.bool_]) -> Scores:
-        """Return the sum over the documents of each group."""
-        return np.bincount(self.member, weights=values, minlength=len(self.query)).astype(np.float64, copy=False)
-
-    def of_queries(self, places: _Places, values: Scores) -> Scores:
-        """Return the sum over the groups of each query."""
-        return np.bincount(places.query, weights=values, minlength=self.n).astype(np.float64, copy=False)
-
-    def before(self, cutoff: int | None) -> _Places:
-        """Return the places of the first `cutoff` ranks; a list has no more than k."""
-        k = min(cutoff or self.k, self.k)
-        if k not in self._before:
-            near = np.flatnonzero(self.start < k)
-            start, size = self.start[near], self.size[near]
-            inside = np.minimum(size, k - start)
-            self._before[k] = _Places(near, self.query[near], start, size, inside, inside / size)
-        return self._before[k]
-
-    def expected(self, values: Scores, cutoff: int | None) -> Scores:
-        """Return the expected sum over the places before the cutoff; `values` are sums over groups."""
-        places = self.before(cutoff)
-        return self.of_queries(places, values[places.group] * places.share)
-
-    def above(self, values: Scores) -> Scores:
-        """Return the sum of the values of the groups of the same query above each group."""
-        running = np.cumsum(values) - values
-        return running - running[_offsets(self.query, self.n)[self.query]]
-
-    def gains(self, gain: Gain) -> tuple[Scores, Scores]:
-        """Return the mean gain of each group's documents, and the discounted gains of the ideal order."""
-        if gain not in self._gains:
-            _, place, grade = self.ideal
-            mean = self.of_groups(gain(self.grade)) / self.size
-            self._gains[gain] = mean, gain(grade) * _discounts(len(place) and int(place.max()) + 1)[place]
-        return self._gains[gain]
-
-
-def _find(
-    documents: NDArray[np.int64], judgements: Judgements
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Find the judged documents in the lists: their queries, places and grades."""
-    n, k = documents.shape
-    if k == 0 or len(judgements) == 0:
-        return (np.empty(0, dtype=np.int64),) * 3
-    pairs, places = [], []
-    step = max(1, _COMPARED // k)
-    for start in range(0, len(judgements), step):
-        query = judgements.query[start : start + step]
-        lists = documents[query[0] : query[-1] + 1].astype(np.int16)
-        wanted = judgements.document[start : start + step, None].astype(np.int16)
-        found = np.flatnonzero(lists.take(query - query[0], axis=0) == wanted)
-        pairs.append(start + found // k)
-        places.append(found % k)
-    pair, place = np.concatenate(pairs), np.concatenate(places)
-    same = documents[judgements.query[pair], place] == judgements.document[pair]
-    pair, place = pair[same], place[same]
-    return judgements.query[pair], place, judgements.grade[pair]
-
-
-def _offsets(sorted_rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Return where each of n rows begins, given the row of each entry; int64 array [n]."""
-    counts = np.bincount(sorted_rows, minlength=n)
-    offsets: NDArray[np.int64] = np.cumsum(counts) - counts
-    return offsets
-
-
-def _hit_rate(lists: _Lists, cutoff: int | None) -> Scores:
+def _hit_rate(lists: JudgedLists, cutoff: int | None) -> Scores:
     places = lists.before(cutoff)
     chance = expectation.any_relevant(places.size, lists.relevant[places.group], places.inside)
     # At most the last group is cut by the cutoff; any other that holds a relevant document makes it certain.
     return np.minimum(lists.of_queries(places, chance), 1.0)
 
 
-def _precision(lists: _Lists, cutoff: int | None) -> Scores:
+def _precision(lists: JudgedLists, cutoff: int | None) -> Scores:
     return lists.expected(lists.relevant, cutoff) / (cutoff or lists.k)
 
 
-def _recall(lists: _Lists, cutoff: int | None) -> Scores:
+def _recall(lists: JudgedLists, cutoff: int | None) -> Scores:
     return _share(lists.expected(lists.relevant, cutoff), lists.total)
 
 
-def _reciprocal_rank(lists: _Lists, cutoff: int | None) -> Scores:
+def _reciprocal_rank(lists: JudgedLists, cutoff: int | None) -> Scores:
     first = lists.first_relevant
     last = None if cutoff is None else min(cutoff, lists.k)
     scores = np.zeros(lists.n)
@@ -265,7 +89,7 @@ def _reciprocal_rank(lists: _Lists, cutoff: int | None) -> Scores:
     return scores
 
 
-def _average_precision(lists: _Lists, cutoff: int | None) -> Scores:
+def _average_precision(lists: JudgedLists, cutoff: int | None) -> Scores:
     places = lists.before(cutoff)
     sums = expectation.precisions(
         lists.relevant_above[places.group], places.start, places.size, lists.relevant[places.group], places.inside
@@ -281,17 +105,12 @@ def _exponential(grades: NDArray[np.int64]) -> Scores:
     return np.exp2(np.maximum(grades, 0)) - 1.0
 
 
-def _discounts(k: int) -> Scores:
-    """Return what a gain is worth at each of k places."""
-    return 1.0 / np.log2(np.arange(2, k + 2))
-
-
-def _ndcg(gain: Gain) -> Callable[[_Lists, int | None], Scores]:
-    def measure(lists: _Lists, cutoff: int | None) -> Scores:
+def _ndcg(gain: Gain) -> Callable[[JudgedLists, int | None], Scores]:
+    def measure(lists: JudgedLists, cutoff: int | None) -> Scores:
         places = lists.before(cutoff)
         mean, ideal = lists.gains(gain)
-        discounts = np.append(0.0, np.cumsum(_discounts(lists.k)))
-        weights = discounts[places.start + places.inside] - discounts[places.start]
+        running = np.append(0.0, np.cumsum(discounts(lists.k)))
+        weights = running[places.start + places.inside] - running[places.start]
         query, place, _ = lists.ideal
         best = np.bincount(query, weights=np.where(place < (cutoff or lists.k), ideal, 0.0), minlength=lists.n)
         return _share(lists.of_queries(places, mean[places.group] * weights), best)
@@ -299,14 +118,14 @@ def _ndcg(gain: Gain) -> Callable[[_Lists, int | None], Scores]:
     return measure
 
 
-def _r_precision(lists: _Lists, _: int | None) -> Scores:
+def _r_precision(lists: JudgedLists, _: int | None) -> Scores:
     last = np.minimum(lists.total, lists.k)[lists.query]
     inside = np.minimum(np.maximum(last - lists.start, 0), lists.size)
     sums = np.bincount(lists.query, weights=lists.relevant * inside / lists.size, minlength=lists.n)
     return _share(sums, lists.total)
 
 
-def _bpref(lists: _Lists, _: int | None) -> Scores:
+def _bpref(lists: JudgedLists, _: int | None) -> Scores:
     judged = lists.judgements
     all_wrong = np.bincount(judged.query[(judged.grade >= 0) & (judged.grade < lists.level)], minlength=lists.n)
     wrong = lists.of_groups(lists.is_listed & (lists.grade >= 0) & (lists.grade < lists.level))
@@ -318,7 +137,7 @@ def _bpref(lists: _Lists, _: int | None) -> Scores:
     return _share(np.bincount(query, weights=right[held] * kept, minlength=lists.n), lists.total)
 
 
-def _judged(lists: _Lists, cutoff: int | None) -> Scores:
+def _judged(lists: JudgedLists, cutoff: int | None) -> Scores:
     k = cutoff or lists.k
     unjudged = np.minimum(lists.lengths, k) - lists.expected(lists.judged, cutoff)
     return 1.0 - unjudged / k
@@ -330,7 +149,7 @@ def _share(part: NDArray[np.number], whole: NDArray[np.number]) -> Scores:
     return result
 
 
-_MEASURES: dict[str, Callable[[_Lists, int | None], Scores]] = {
+_MEASURES: dict[str, Callable[[JudgedLists, int | None], Scores]] = {
     "hit_rate": _hit_rate,
     "recall": _recall,
     "precision": _precision,

@@ -49,8 +49,10 @@ class Groups:
         group = np.searchsorted(self.first, flat + places, side="right") - 1
         start = self.first[group] - flat
         end = np.append(self.first, n * k)[group + 1] - flat
-        beyond = 0 if self.beyond is None else np.where(end == k, self.beyond[rows], 0)
-        return start, end - start + beyond
+        size = end - start
+        if self.beyond is not None:
+            size += np.where(end == k, self.beyond[rows], 0)
+        return start, size
 
     @property
     def start(self) -> NDArray[np.int64]:
@@ -90,7 +92,7 @@ def group(rankings: Rankings) -> Groups | None:
         return None
     begins = np.ones(scores.shape, dtype=np.bool_)
     begins[:, 1:] = apart
-    return Groups(np.flatnonzero(begins), begins.shape)
+    return Groups(np.flatnonzero(begins), (len(scores), scores.shape[1]))
 
 
 def _apart_from_the_best(scores: NDArray[np.float32], apart: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -77,7 +77,7 @@ class ExactRanker:
 
     def count_at_least(self, queries: NDArray[np.int64], bounds: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return how many documents score at least `bounds[i]` for query `queries[i]`; int64 array."""
-        counts = np.count_nonzero(self._best[queries] >= bounds[:, None], axis=1)
+        counts: NDArray[np.int64] = np.count_nonzero(self._best[queries] >= bounds[:, None], axis=1)
         unknown = np.flatnonzero(counts == self._best.shape[1])
         counts[unknown] = 0
         for rows, _, products in self._products(queries[unknown]):

@@ -23,7 +23,7 @@ def test_no_option_goes_without_its_value(pytester: pytest.Pytester, flag: str) 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--embedeval-device=tpu", "*--embedeval-device: 'tpu'; Known: auto, cpu, cuda, mps*"),
+        ("--embedeval-device=tpu", "*--embedeval-device: 'tpu'; did you mean 'cpu'? Known: auto, cpu, cuda, mps*"),
         ("--embedeval-seed=many", "*--embedeval-seed: invalid int value: 'many'"),
     ],
 )
