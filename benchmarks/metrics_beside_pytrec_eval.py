@@ -18,12 +18,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
 import pytrec_eval
 from numpy.typing import NDArray
 from tabulate import tabulate
+from threadpoolctl import threadpool_info
 
 from pytest_embedeval.datasets.retrieval import Judgements
 from pytest_embedeval.metrics import parse_metric, score_rankings
@@ -54,26 +56,33 @@ def main() -> None:
     distinct = np.linspace(0.9, 0.1, LISTED) + rng.uniform(-0.003, 0.003, documents.shape)
     scores = {"distinct": distinct, "tied": np.round(np.sort(rng.uniform(0, 1, documents.shape))[:, ::-1] * 50) / 50}
     trec = pytrec_eval.RelevanceEvaluator(as_qrels(judgements, ids), THEIRS)
+    threads = ", ".join(f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info())
     print(
-        f"{QUERIES:,} queries, top {LISTED} of {DOCUMENTS:,} documents, {len(judgements) / QUERIES:.1f} judged a query, "
+        f"{QUERIES:,} queries, top {LISTED} of {DOCUMENTS:,} documents, "
+        f"{len(judgements) / QUERIES:.1f} judged a query, "
         f"{len(OURS)} metrics\nPython {platform.python_version()}, numpy {version('numpy')}, "
-        f"pytrec_eval-terrier {version('pytrec-eval-terrier')}, {platform.processor() or platform.machine()}\n"
+        f"pytrec_eval-terrier {version('pytrec-eval-terrier')}, {platform.processor() or platform.machine()}, "
+        f"threads: {threads}\n"
     )
     rows = []
     for kind, values in scores.items():
         rankings = Rankings(documents, values.astype(np.float32))
         listed = trec_order(rankings, ids)
+        started = time.perf_counter()
         run = as_run(rankings, ids)
+        made = time.perf_counter() - started
         gc.collect()
         gc.freeze()  # the collector of either side need not walk through a million entries of ours
         worst = difference(score_rankings(listed, judgements, OURS, as_listed=True), trec.evaluate(run))
-        print(f"{kind} scores: largest difference to pytrec_eval {worst:.1e}")
+        print(
+            f"{kind} scores: largest difference to pytrec_eval {worst:.1e} (its run took {made * 1e3:.0f} ms to make)"
+        )
         if worst > 1e-9:
             sys.exit("the scores differ; times would mean nothing")
         ours, in_order, theirs = medians(
-            lambda rankings=rankings: score_rankings(rankings, judgements, OURS),
-            lambda listed=listed: score_rankings(listed, judgements, OURS, as_listed=True),
-            lambda run=run: trec.evaluate(run),
+            partial(score_rankings, rankings, judgements, OURS),
+            partial(score_rankings, listed, judgements, OURS, as_listed=True),
+            partial(trec.evaluate, run),
         )
         rows += [(kind, "expected (default)", ours, theirs), (kind, "order of trec_eval", in_order, theirs)]
     print()
