@@ -1,10 +1,11 @@
 """Every ranking metric of pytest-embedeval beside pytrec_eval, on the same lists and judgements.
 
 10,000 queries, each with its top 100 of 100,000 documents and about five graded judgements, once with distinct and
-once with tied scores. Ours starts from a matrix of integer positions, as a search returns it; pytrec_eval from
-dictionaries, whose making is not counted. First every score is compared, with ties in trec_eval's order; then both
-are timed in turns. Ours computes more: mrr and judged at five cutoffs, which pytrec_eval does not have, and, by
-default, the expectation over the orders of tied documents instead of the order of their ids.
+once with tied scores. First every score is compared, with ties in trec_eval's order; then both are timed in turns,
+on the measures that both have. A search returns a matrix of integer positions. Ours starts from it; pytrec_eval needs a
+dictionary of dictionaries first, so its time is printed with and without making that. The target is on the way from
+the matrix to the scores, which is what an evaluation waits for. Where scores are tied, ours does more: it takes the
+expectation over the orders of tied documents instead of the order of their ids.
 
     pip install "pytest-embedeval[dev]"
     python benchmarks/metrics_beside_pytrec_eval.py
@@ -42,6 +43,7 @@ OURS = [
     parse_metric(name)
     for name in (*(f"{name}@{k}" for name in (*TREC_NAMES, "mrr", "judged") for k in CUTOFFS), *WHOLE)
 ]
+COMMON = [parse_metric(name) for name in (*(f"{name}@{k}" for name in TREC_NAMES for k in CUTOFFS), *WHOLE)]
 THEIRS = {*(f"{name}.{','.join(map(str, CUTOFFS))}" for name in TREC_NAMES.values()), *WHOLE.values()}
 
 Run = dict[str, dict[str, float]]
@@ -60,7 +62,7 @@ def main() -> None:
     print(
         f"{QUERIES:,} queries, top {LISTED} of {DOCUMENTS:,} documents, "
         f"{len(judgements) / QUERIES:.1f} judged a query, "
-        f"{len(OURS)} metrics\nPython {platform.python_version()}, numpy {version('numpy')}, "
+        f"{len(COMMON)} metrics\nPython {platform.python_version()}, numpy {version('numpy')}, "
         f"pytrec_eval-terrier {version('pytrec-eval-terrier')}, {platform.processor() or platform.machine()}, "
         f"threads: {threads}\n"
     )
@@ -68,31 +70,43 @@ def main() -> None:
     for kind, values in scores.items():
         rankings = Rankings(documents, values.astype(np.float32))
         listed = trec_order(rankings, ids)
-        started = time.perf_counter()
         run = as_run(rankings, ids)
-        made = time.perf_counter() - started
         gc.collect()
         gc.freeze()  # the collector of either side need not walk through a million entries of ours
         worst = difference(score_rankings(listed, judgements, OURS, as_listed=True), trec.evaluate(run))
-        print(
-            f"{kind} scores: largest difference to pytrec_eval {worst:.1e} (its run took {made * 1e3:.0f} ms to make)"
-        )
+        print(f"{kind} scores: largest difference to pytrec_eval {worst:.1e}")
         if worst > 1e-9:
             sys.exit("the scores differ; times would mean nothing")
-        ours, in_order, theirs = medians(
-            partial(score_rankings, rankings, judgements, OURS),
-            partial(score_rankings, listed, judgements, OURS, as_listed=True),
+        times = medians(
+            partial(score_rankings, rankings, judgements, COMMON),
             partial(trec.evaluate, run),
+            partial(as_run, rankings, ids),
         )
-        rows += [(kind, "expected (default)", ours, theirs), (kind, "order of trec_eval", in_order, theirs)]
+        rows.append((kind, *times))
     print()
     print(
         tabulate(
             [
-                (kind, ties, f"{a * 1e3:.1f}", f"{b * 1e3:.0f}", f"{b / a:.1f}", "PASS" if b / a >= TARGET else "MISS")
-                for kind, ties, a, b in rows
+                (
+                    kind,
+                    f"{ours * 1e3:.1f}",
+                    f"{theirs * 1e3:.0f}",
+                    f"{made * 1e3:.0f}",
+                    f"{theirs / ours:.1f}",
+                    f"{(theirs + made) / ours:.1f}",
+                    "PASS" if (theirs + made) / ours >= TARGET else "MISS",
+                )
+                for kind, ours, theirs, made in rows
             ],
-            headers=["scores", "ties", "ours, ms", "pytrec_eval, ms", "times faster", f"at least {TARGET:.0f}"],
+            headers=[
+                "scores",
+                "ours, ms",
+                "pytrec_eval, ms",
+                "its dictionaries, ms",
+                "times faster without",
+                "times faster with them",
+                f"at least {TARGET:.0f}",
+            ],
             disable_numparse=True,
         )
     )

@@ -87,7 +87,8 @@ def group(rankings: Rankings) -> Groups | None:
     apart |= rankings.documents[:, 1:] < 0
     # Where tied scores are not all equal, many small steps may lead further than the tolerance.
     uneven = np.flatnonzero(((steps > 0) & ~apart).any(axis=1))
-    apart[uneven] = _apart_from_the_best(scores[uneven], apart[uneven])
+    if len(uneven):
+        apart[uneven] = _apart_from_the_best(scores[uneven], apart[uneven])
     if apart.all():
         return None
     begins = np.ones(scores.shape, dtype=np.bool_)
