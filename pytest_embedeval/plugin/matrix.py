@@ -24,16 +24,17 @@ def parametrise(metafunc: pytest.Metafunc, session: Session) -> None:
     for name in ("dataset", "words"):
         if _is_ours(fixtures, name) and not _has_own_values(metafunc, name):
             names = session.dataset_names(name)
-            if not names:
+            if not names and not any(map(session.dataset_names, _FORMATS)):
                 heading = session.settings.heading("datasets", "NAME")
                 raise UsageError(
                     f"{metafunc.definition.nodeid} wants a data set for {name!r}, and none is configured; add "
                     f"{heading} with path and format = {_FORMATS[name]!r} to {session.settings.file}"
                 )
-            metafunc.parametrize(name, names, indirect=True, ids=names)
+            metafunc.parametrize(name, names or [_NO_DATA], indirect=True, ids=names or [_NO_DATA])
 
 
 _FORMATS = {"dataset": "squad", "words": "morphology"}
+_NO_DATA = "no data set"  # stands for the parameter of tests that are deselected: the project has data of another kind
 
 
 def _param(alias: str, config: pytest.Config) -> Any:
@@ -45,12 +46,17 @@ def _param(alias: str, config: pytest.Config) -> Any:
 def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -> None:
     """Sort by model and deselect what does not apply, in place."""
     lexical = {spec.alias for spec in session.specs if spec.is_lexical} if _aliases(items) else set()
-    inapplicable = [item for item in items if alias_of(item) in lexical and item.get_closest_marker("needs_vectors")]
-    if inapplicable:
-        dropped = set(inapplicable)
+    without_data = [item for item in items if _lacks_data(item)]
+    inapplicable = [
+        item
+        for item in items
+        if alias_of(item) in lexical and item.get_closest_marker("needs_vectors") and not _lacks_data(item)
+    ]
+    dropped = {*without_data, *inapplicable}
+    if dropped:
+        config.hook.pytest_deselected(items=[item for item in items if item in dropped])
         items[:] = [item for item in items if item not in dropped]
-        config.hook.pytest_deselected(items=inapplicable)
-    session.inapplicable = len(inapplicable)
+    session.inapplicable, session.without_data = len(inapplicable), len(without_data)
     if not _aliases(items):
         return
     place = {spec.alias: position for position, spec in enumerate(session.specs)}
@@ -64,6 +70,8 @@ def announce(items: Sequence[pytest.Item], session: Session) -> list[str]:
         return []
     names = [spec.alias for spec in session.specs if spec.alias in aliases]
     left_out = f"; not applicable to bm25: {_counted(session.inapplicable, 'test')}" if session.inapplicable else ""
+    if session.without_data:
+        left_out += f"; no data set of their kind: {_counted(session.without_data, 'test')}"
     return [f"embedeval: {_counted(len(names), 'model')} ({', '.join(names)}){left_out}"]
 
 
@@ -76,6 +84,12 @@ def alias_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     alias = callspec.params.get("model") if callspec is not None else None
     return alias if isinstance(alias, str) and _is_ours(getattr(item, "_fixtureinfo", None), "model") else None
+
+
+def _lacks_data(item: pytest.Item) -> bool:
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    fixtures = getattr(item, "_fixtureinfo", None)
+    return any(params.get(name) == _NO_DATA and _is_ours(fixtures, name) for name in _FORMATS)
 
 
 def _aliases(items: Iterable[pytest.Item]) -> set[str]:

@@ -36,6 +36,7 @@ class Session:
         self.parts = Parts(worker_input["embedeval_parts"] if worker_input else None)
         self.started = time.time()
         self.inapplicable = 0
+        self.without_data = 0
         self.usage_error: UsageError | None = None
         self.loads: dict[str, int] = {}
         self._failures: dict[str, EmbedevalError] = {}

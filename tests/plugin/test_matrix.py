@@ -84,6 +84,17 @@ def test_no_configured_data_set_is_a_usage_error(project: pytest.Pytester, suite
     )
 
 
+def test_suites_without_data_of_their_kind_are_deselected_and_the_header_says_so(project: pytest.Pytester) -> None:
+    """A user who has questions and no word forms runs the other suites all the same."""
+    configuration = (project.path / "embedeval.toml").read_text(encoding="utf-8").partition("[datasets.forms]")[0]
+    (project.path / "embedeval.toml").write_text(configuration, encoding="utf-8")
+    result = project.runpytest_inprocess("suites", "--models=letters,bm25", "-k", "retrieval or morphology")
+    result.assert_outcomes(passed=3, deselected=result.parseoutcomes()["deselected"])
+    result.stdout.fnmatch_lines(
+        ["embedeval: 2 models (letters, bm25); not applicable to bm25: * no data set of their kind: 2 tests"]
+    )
+
+
 def test_tests_that_need_vectors_are_deselected_for_bm25_and_the_header_says_so(project: pytest.Pytester) -> None:
     result = project.runpytest_inprocess("suites", "--models=letters,words=bm25", "-k", "not speed and not contract")
     result.assert_outcomes(passed=5, deselected=37)
