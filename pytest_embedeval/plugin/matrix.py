@@ -15,14 +15,13 @@ _OURS = "pytest_embedeval.plugin"
 
 def parametrise(metafunc: pytest.Metafunc, session: Session) -> None:
     """Give `model`, then `dataset` and `words`, their parameters, unless the user has a fixture of that name."""
-    fixtures = metafunc.definition._fixtureinfo
-    if _is_ours(fixtures, "model") and not _has_own_values(metafunc, "model"):
+    if _wants(metafunc, "model"):
         params = [_param(spec.alias, metafunc.config) for spec in session.specs]
         metafunc.parametrize(
             "model", params, indirect=True, scope="session", ids=[spec.alias for spec in session.specs]
         )
     for name in ("dataset", "words"):
-        if _is_ours(fixtures, name) and not _has_own_values(metafunc, name):
+        if _wants(metafunc, name):
             names = session.dataset_names(name)
             if not names and not any(map(session.dataset_names, _FORMATS)):
                 heading = session.settings.heading("datasets", "NAME")
@@ -47,12 +46,13 @@ def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -
     """Sort by model and deselect what does not apply, in place."""
     lexical = {spec.alias for spec in session.specs if spec.is_lexical} if _aliases(items) else set()
     without_data = [item for item in items if _lacks_data(item)]
+    dropped = set(without_data)
     inapplicable = [
         item
         for item in items
-        if alias_of(item) in lexical and item.get_closest_marker("needs_vectors") and not _lacks_data(item)
+        if item not in dropped and alias_of(item) in lexical and item.get_closest_marker("needs_vectors")
     ]
-    dropped = {*without_data, *inapplicable}
+    dropped.update(inapplicable)
     if dropped:
         config.hook.pytest_deselected(items=[item for item in items if item in dropped])
         items[:] = [item for item in items if item not in dropped]
@@ -104,6 +104,11 @@ def _is_ours(fixtures: Any, name: str) -> bool:
         if name not in definition.argnames or definition.params:
             return False
     return False
+
+
+def _wants(metafunc: pytest.Metafunc, name: str) -> bool:
+    """Whether a test asks for our fixture of that name and leaves its values to us."""
+    return _is_ours(metafunc.definition._fixtureinfo, name) and not _has_own_values(metafunc, name)
 
 
 def _has_own_values(metafunc: pytest.Metafunc, name: str) -> bool:

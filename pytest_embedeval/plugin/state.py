@@ -38,7 +38,6 @@ class Session:
         self.inapplicable = 0
         self.without_data = 0
         self.usage_error: UsageError | None = None
-        self.loads: dict[str, int] = {}
         self._failures: dict[str, EmbedevalError] = {}
         self._encoded: dict[str, Encoded] = {}
         self._datasets: dict[str, RetrievalData | WordData] = {}
@@ -167,7 +166,6 @@ class Session:
 
         _forget_last_failure()
         spec = next(spec for spec in self.specs if spec.alias == alias)
-        self.loads[alias] = self.loads.get(alias, 0) + 1
         try:
             model = self._load(spec)
         except EmbedevalError as error:
