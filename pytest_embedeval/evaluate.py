@@ -11,21 +11,13 @@ import numpy as np
 from pytest_embedeval.datasets import RetrievalData, WordData, random_triplets
 from pytest_embedeval.errors import UsageError, VectorError
 from pytest_embedeval.gate import Measurement, bounded_mean_interval
-from pytest_embedeval.metrics import (
-    Beyond,
-    Measured,
-    RankingMetric,
-    Scores,
-    expectation,
-    parse_metric,
-    score_rankings,
-)
+from pytest_embedeval.metrics import Measured, Scores, parse_metric, score_search
 from pytest_embedeval.metrics import clusters as cluster_metrics
 from pytest_embedeval.metrics import morphology as word_metrics
 from pytest_embedeval.metrics import ties as tie_rule
 from pytest_embedeval.models import Model, load_model
 from pytest_embedeval.models.encoder import Encoder
-from pytest_embedeval.retrieval import Ranker, Rankings
+from pytest_embedeval.retrieval import Ranker
 from pytest_embedeval.vectors import Encoded
 
 if TYPE_CHECKING:
@@ -88,12 +80,12 @@ def evaluate_retrieval(
     if ties == "trec":
         data = _in_trec_order(data)
     ranker = _ranker(encoded, data)
-    each = _scored(ranker, data, wanted, level, as_listed=ties == "trec")
-    measured = {name: Measured.mean_of(scores, data.query_ids) for name, scores in each.items()}
+    found = score_search(ranker, data, wanted, level=level, as_listed=ties == "trec")
+    measured = dict(found.measured)
     if encoded.model.has_vectors:
         seconds = encoded.seconds(data.queries, "query") + encoded.seconds(data.documents, "document")
         measured["encode_s"] = Measured(seconds, len(data.queries) + len(data.documents))
-    return _scores("retrieval", encoded, data, measured)
+    return replace(_scores("retrieval", encoded, data, measured, level=level, ties=ties), top=found.top)
 
 
 def evaluate_morphology(model: Judged, data: WordData) -> Scores:
@@ -152,7 +144,7 @@ def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -
         measured["silhouette.label"] = Measured.mean_of(silhouettes, data.document_ids, (-1.0, 1.0))
         found = cluster_metrics.kmeans_labels(vectors, len(set(titles)), seed)
         measured["v_measure"] = Measured(cluster_metrics.v_measure(titles, found), n)
-    return _scores("clustering", encoded, data, measured)
+    return _scores("clustering", encoded, data, measured, seed=seed)
 
 
 def evaluate_triplets(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
@@ -164,7 +156,7 @@ def evaluate_triplets(model: Judged, data: RetrievalData, *, seed: int = 42) -> 
     hits = word_metrics.triplet_accuracy(queries[triplets[:, 0]], documents[triplets[:, 1]], documents[triplets[:, 2]])
     ids = [data.query_ids[query] for query in triplets[:, 0].tolist()]
     measured = {"triplet.accuracy": Measured.mean_of(hits, ids)}
-    return _scores("triplets", encoded, data, measured)
+    return _scores("triplets", encoded, data, measured, seed=seed)
 
 
 def measurements(scores: Scores) -> list[Measurement]:
@@ -173,7 +165,8 @@ def measurements(scores: Scores) -> list[Measurement]:
     for metric, found in scores.measured.items():
         value = found.value if np.isfinite(found.value) else None
         low, high = _interval(found) if value is not None else (None, None)
-        rows.append(Measurement(scores.model, scores.suite, scores.dataset, metric, value, found.n, low, high))
+        place = scores.model, scores.suite, scores.dataset, metric
+        rows.append(Measurement(*place, value, found.n, low, high, found.worst, found.best))
     return rows
 
 
@@ -198,8 +191,14 @@ def _part(
     return Measured.mean_of(each[rows], [ids[i] for i in np.flatnonzero(rows).tolist()], bounds)
 
 
-def _scores(suite: str, encoded: Encoded, data: RetrievalData | WordData, measured: dict[str, Measured]) -> Scores:
-    return Scores(suite, data.name, encoded.model.alias, measured, data.fingerprint)
+def _scores(
+    suite: str,
+    encoded: Encoded,
+    data: RetrievalData | WordData,
+    measured: dict[str, Measured],
+    **parameters: str | int,
+) -> Scores:
+    return Scores(suite, data.name, encoded.model.alias, measured, data.fingerprint, parameters)
 
 
 def _ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
@@ -219,73 +218,6 @@ def _ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
 
         return BM25Ranker(data.queries, data.documents, data.language)
     raise UsageError(f"model {encoded.model.alias!r} cannot search")
-
-
-def _scored(
-    ranker: Ranker, data: RetrievalData, metrics: list[RankingMetric], level: int, *, as_listed: bool
-) -> dict[str, NDArray[np.float64]]:
-    """Search to the largest cutoff and score; ask the ranker about ties that reach beyond the lists."""
-    cutoffs = [metric.cutoff for metric in metrics if metric.cutoff is not None]
-    whole = [metric for metric in metrics if metric.cutoff is None and (as_listed or metric.measure != "mrr")]
-    rankings = ranker.search(len(data.documents) if whole else max(cutoffs, default=10))
-    groups, beyond = (None, None) if as_listed else _tied_beyond(ranker, rankings, data)
-    scores = score_rankings(
-        rankings, data.judgements, metrics, level=level, groups=groups, beyond=beyond, as_listed=as_listed
-    )
-    if "mrr" in scores and not whole:
-        _complete_mrr(scores["mrr"], ranker, data, level)
-    return scores
-
-
-def _tied_beyond(
-    ranker: Ranker, rankings: Rankings, data: RetrievalData
-) -> tuple[tie_rule.Groups | None, Beyond | None]:
-    """Find how far the last tie group of each list reaches into the documents that were not returned."""
-    groups = tie_rule.group(rankings)
-    n, k = rankings.documents.shape
-    if k == len(data.documents):
-        return groups, None
-    bounds = tie_rule.last_bounds(rankings, groups)
-    open_rows = np.flatnonzero(np.isfinite(bounds))
-    reach = np.zeros(n, dtype=np.int64)
-    reach[open_rows] = np.maximum(ranker.count_at_least(open_rows, bounds[open_rows]) - k, 0)
-    if not reach.any():
-        return groups, None
-    return tie_rule.extended(groups, reach, (n, k)), _judged_beyond(ranker, rankings, data, bounds, reach)
-
-
-def _judged_beyond(
-    ranker: Ranker,
-    rankings: Rankings,
-    data: RetrievalData,
-    bounds: NDArray[np.float32],
-    reach: NDArray[np.int64],
-) -> Beyond:
-    judged = data.judgements
-    near = np.flatnonzero(reach[judged.query] > 0)
-    query, document = judged.query[near], judged.document[near]
-    listed = (rankings.documents[query] == document[:, None]).any(axis=1)
-    tied = ranker.score(query, document) >= bounds[query]
-    kept = near[~listed & tied]
-    return Beyond(judged.query[kept], judged.grade[kept])
-
-
-def _complete_mrr(scores: NDArray[np.float64], ranker: Ranker, data: RetrievalData, level: int) -> None:
-    """Find the first relevant document of those queries whose list holds none, by counting what stands above it."""
-    judged = data.judgements
-    missing = np.flatnonzero(scores == 0)
-    pairs = np.flatnonzero(np.isin(judged.query, missing) & (judged.grade >= level))
-    if not len(pairs):
-        return
-    query = judged.query[pairs]
-    values = ranker.score(query, judged.document[pairs])
-    best = np.full(len(data.query_ids), -np.inf, dtype=np.float32)
-    np.maximum.at(best, query, values)
-    rows = missing[np.isfinite(best[missing])]
-    above = ranker.count_at_least(rows, best[rows] + tie_rule.TOLERANCE)
-    among = ranker.count_at_least(rows, best[rows] - tie_rule.TOLERANCE) - above
-    tied = np.bincount(query[values >= best[query] - tie_rule.TOLERANCE], minlength=len(best))[rows]
-    scores[rows] = expectation.first_relevant(above, np.maximum(among, tied), tied)
 
 
 def _in_trec_order(data: RetrievalData) -> RetrievalData:

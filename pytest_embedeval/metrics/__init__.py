@@ -6,5 +6,16 @@ from pytest_embedeval.metrics.judged_lists import Beyond
 from pytest_embedeval.metrics.names import RankingMetric, parse_metric
 from pytest_embedeval.metrics.ranking import score_rankings
 from pytest_embedeval.metrics.scores import Measured, Score, Scores
+from pytest_embedeval.metrics.searched import Searched, score_search
 
-__all__ = ["Beyond", "Measured", "RankingMetric", "Score", "Scores", "parse_metric", "score_rankings"]
+__all__ = [
+    "Beyond",
+    "Measured",
+    "RankingMetric",
+    "Score",
+    "Scores",
+    "Searched",
+    "parse_metric",
+    "score_rankings",
+    "score_search",
+]

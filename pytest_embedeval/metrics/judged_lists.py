@@ -31,6 +31,7 @@ class Beyond:
     """Judged documents that tie with the last place of a list but did not fit in; parallel int64 arrays [m]."""
 
     query: NDArray[np.int64]
+    document: NDArray[np.int64]
     grade: NDArray[np.int64]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,8 @@ class Measured:
         What the value rests on.
     bounds
         Lowest and highest possible score of one row, for the interval.
+    worst, best
+        The value in the worst and the best order of tied documents; None where no tie touches it.
     """
 
     value: float
@@ -37,6 +39,8 @@ class Measured:
     each: NDArray[np.float64] | None = None
     ids: Sequence[str] = ()
     bounds: tuple[float, float] = (0.0, 1.0)
+    worst: float | None = None
+    best: float | None = None
 
     @classmethod
     def mean_of(
@@ -76,6 +80,10 @@ class Scores:
     ----------
     fingerprint
         Of the data set.
+    parameters
+        What the scores depend on beside model and data.
+    top
+        Query id -> ids of the first ten documents found; empty where nothing is searched.
     """
 
     suite: str
@@ -83,6 +91,8 @@ class Scores:
     model: str
     measured: Mapping[str, Measured]
     fingerprint: str
+    parameters: Mapping[str, str | int | float] = field(default_factory=dict)
+    top: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __getitem__(self, metric: str) -> Score:
         try:

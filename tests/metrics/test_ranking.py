@@ -103,8 +103,8 @@ def test_a_group_that_crosses_the_end_of_the_list_counts_whole(k: int) -> None:
     metrics = [parse_metric(name) for name in names]
     whole = score_rankings(_one(np.arange(8), np.ones(8, dtype=np.float32)), Judgements.of(grades), metrics)
     short = _one(np.arange(k), np.ones(k, dtype=np.float32))
-    outside = [(q, g) for (q, d), g in grades.items() if d >= k]
-    beyond = Beyond(np.array([q for q, _ in outside]), np.array([g for _, g in outside]))
+    outside = np.array([(q, d, g) for (q, d), g in grades.items() if d >= k])
+    beyond = Beyond(*outside.T)
     groups = extended(group(short), np.array([8 - k]), (1, k))
     found = score_rankings(short, Judgements.of(grades), metrics, groups=groups, beyond=beyond)
     for name in names:
