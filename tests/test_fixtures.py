@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from pytest_embedeval.datasets.languages import lower
 from pytest_embedeval.datasets.words import load_words
-from pytest_embedeval.retrieval.words import lower, words
+from pytest_embedeval.retrieval.words import words
 from tests.conftest import ROOT
 
 MEDICAL: dict[str, Any] = json.loads((ROOT / "fixtures" / "turkish_medical_qa.json").read_text(encoding="utf-8"))

@@ -55,6 +55,11 @@ class Judgements:
     def __len__(self) -> int:
         return len(self.query)
 
+    @property
+    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Query, document and grade."""
+        return self.query, self.document, self.grade
+
     @classmethod
     def of(cls, grades: Mapping[tuple[int, int], int]) -> Judgements:
         """Make judgements from {(query, document): grade}."""
@@ -106,7 +111,7 @@ class RetrievalData:
     def fingerprint(self) -> str:
         """`sha256:…` over texts, judgements and protocol; the order of insertion does not change it."""
         digest = hashlib.sha256()
-        columns = map(np.ndarray.tolist, _columns(self.judgements))
+        columns = map(np.ndarray.tolist, self.judgements.columns)
         for part in (
             zip(self.document_ids, self.documents, strict=True),
             zip(self.query_ids, self.queries, strict=True),
@@ -115,10 +120,6 @@ class RetrievalData:
         ):
             digest.update(json.dumps(sorted(part)).encode("ascii"))
         return f"sha256:{digest.hexdigest()}"
-
-
-def _columns(judgements: Judgements) -> tuple[NDArray[np.int64], ...]:
-    return judgements.query, judgements.document, judgements.grade
 
 
 def check_ids(ids: Sequence[str], place: Callable[[int], str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from pytest_embedeval.datasets.duplicates import Policy, folded, merge
 from pytest_embedeval.datasets.retrieval import Finding, Judgements, RetrievalData, check_ids
-from pytest_embedeval.datasets.text_files import read_text
+from pytest_embedeval.datasets.text_files import is_whole, read_text
 from pytest_embedeval.errors import DatasetError, UsageError, did_you_mean
 
 Target = Literal["context", "answer"]
@@ -178,6 +178,8 @@ def _read_question(parsed: _Parsed, entry: Any, place: str) -> None:
     if not _is_number(identity) and not isinstance(identity, str):
         raise DatasetError(f"{place}: key 'id' must be text or a number, not {type(identity).__name__}")
     identity = str(identity)
+    if not is_whole(identity):
+        raise DatasetError(f"{place}: key 'id' holds half a character (a lone surrogate); save the file anew")
     place = f"{place} (id {identity!r})"
     question = _text(entry, "question", place)
     passage = len(parsed.contexts) - 1
@@ -287,4 +289,6 @@ def _text(value: Mapping[str, Any], key: str, place: str) -> str:
         raise DatasetError(f"{place}: key {key!r} must be text, not {type(text).__name__}")
     if not text.strip():
         raise DatasetError(f"{place}: key {key!r} is empty")
+    if not is_whole(text):
+        raise DatasetError(f"{place}: key {key!r} holds half a character (a lone surrogate); save the file anew")
     return text

@@ -23,3 +23,12 @@ def read_text(path: Path) -> str:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text can be written as UTF-8; JSON may hold one half of an escaped pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

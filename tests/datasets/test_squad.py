@@ -471,3 +471,9 @@ def test_the_shipped_file_is_clean(fixtures: Path) -> None:
     data = load_squad(fixtures / "turkish_medical_qa.json", duplicates="error")
     assert data.findings == ()
     assert len(data.judgements) == len(data.queries) > 100
+
+
+@pytest.mark.parametrize("place", [(*PARAGRAPH, "context"), (*QUESTION, "question"), (*QUESTION, "id")])
+def test_half_a_character_is_refused_where_it_stands(path: Path, place: tuple[str | int, ...]) -> None:
+    """JSON can escape one half of a pair; no UTF-8 file can hold it, so no report could."""
+    assert f"key {place[-1]!r} holds half a character" in refused(path, changed(place, "İdrar \ud83e"))

@@ -6,7 +6,8 @@ import unicodedata
 
 import pytest
 
-from pytest_embedeval.retrieval.words import lower, words
+from pytest_embedeval.datasets.languages import lower
+from pytest_embedeval.retrieval.words import words
 
 
 @pytest.mark.parametrize(
