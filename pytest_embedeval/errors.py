@@ -21,6 +21,10 @@ class DatasetError(EmbedevalError):
     """A data file is malformed; the message names file, place and key."""
 
 
+class BaselineError(EmbedevalError):
+    """A stored baseline or report cannot be used; the message names file, place and what to do."""
+
+
 class VectorError(EmbedevalError):
     """An encoder returned vectors that no score may be computed from."""
 

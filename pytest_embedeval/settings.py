@@ -18,7 +18,10 @@ from pytest_embedeval.errors import UsageError, did_you_mean
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 FORMATS = ("squad", "morphology")
-RULE_KEYS = ("min", "max", "primary")
+POLICIES = ("observed", "strict", "proven")
+GITHUB = ("auto", "off")
+RULE_KEYS = ("min", "max", "tolerance", "primary")
+_FIELD_TYPES: dict[str, type] = {"dim": int, "batch_size": int, "slices": list}
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -47,14 +50,27 @@ class DatasetTable:
     target: str = "context"
     duplicates: str = "merge"
     no_relevant: str = "error"
+    slices: tuple[str, ...] = ()
+    clusters: str | None = None
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A threshold for one metric: the value may not leave [min, max]."""
+    """What is asked of one metric.
+
+    Attributes
+    ----------
+    min, max
+        The value may not leave these bounds.
+    tolerance
+        Greatest drop against a baseline, in place of the common one.
+    primary
+        Comparisons are decided by this metric.
+    """
 
     min: float | None = None
     max: float | None = None
+    tolerance: float | None = None
     primary: bool = False
 
 
@@ -80,6 +96,12 @@ class Settings:
     out: Path = Path(".embedeval")
     device: str = "auto"
     seed: int = 42
+    baseline: Path | None = Path("baselines")
+    against: str | None = None
+    policy: str = "observed"
+    tolerance: float = 0.02
+    min_queries: int = 30
+    github: str = "auto"
     model_tables: Mapping[str, ModelTable] = field(default_factory=dict)
     datasets: Mapping[str, DatasetTable] = field(default_factory=dict)
     gates: Mapping[str, Gate] = field(default_factory=dict)
@@ -89,6 +111,37 @@ class Settings:
         prefix = [] if self.file == "embedeval.toml" else ["tool", "embedeval"]
         quoted = (key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False) for key in (*prefix, *keys))
         return f"[{'.'.join(quoted)}]"
+
+
+_PLAIN: dict[str, type] = {
+    "out": str,
+    "device": str,
+    "seed": int,
+    "baseline": str,
+    "against": str,
+    "policy": str,
+    "tolerance": float,
+    "min_queries": int,
+    "github": str,
+}
+
+
+def problem_with(key: str, value: Any) -> str | None:
+    """Return what is wrong with the value of a setting, in configuration and command line alike; None if nothing."""
+    choices = {"device": DEVICES, "policy": POLICIES, "github": GITHUB}.get(key)
+    if choices and value not in choices:
+        return f"must be one of {', '.join(choices)}, not {value!r}"
+    if key == "tolerance" and not 0 < value < 1:
+        return f"must lie between 0 and 1, for example 0.02, not {value:g}"
+    least = {"seed": 0, "min_queries": 2}.get(key)
+    if least is not None and value < least:
+        return f"must be at least {least}, and is {value}"
+    return None
+
+
+def baseline_folder(base: Path, value: str) -> Path | None:
+    """Return the folder of the baselines, relative to `base`; None for `off`."""
+    return None if value == "off" else base / value
 
 
 def load_settings(root: Path) -> Settings:
@@ -143,7 +196,7 @@ class _Reader:
         return UsageError(f"{self.path}: {prefix}{key}: {problem}")
 
     def settings(self, table: Mapping[str, Any]) -> Settings:
-        self._known("", table, {"matrix", "models", "out", "device", "seed", "datasets", "gates"})
+        self._known("", table, {*_PLAIN, "matrix", "models", "datasets", "gates"})
         plain: dict[str, Any] = {"root": self.root, "file": self.path.name}
         models = table.get("models", {})
         if not isinstance(models, Mapping):
@@ -156,14 +209,14 @@ class _Reader:
             plain["model_tables"] = self._each("models", models, self._model)
             if "matrix" in table:
                 plain["models"] = self._entries("matrix", table["matrix"])
-        for key, kind in (("out", str), ("device", str), ("seed", int)):
+        for key, kind in _PLAIN.items():
             if key in table:
                 plain[key] = self._typed(key, table[key], kind)
-        if plain.get("seed", 0) < 0:
-            raise self.fail("seed", f"must not be negative, and is {plain['seed']}")
-        if plain.get("device", "auto") not in DEVICES:
-            raise self.fail("device", f"must be one of {', '.join(DEVICES)}, not {plain['device']!r}")
+                problem = problem_with(key, plain[key])
+                if problem:
+                    raise self.fail(key, problem)
         plain["out"] = self.root / plain.get("out", ".embedeval")
+        plain["baseline"] = baseline_folder(self.root, plain.get("baseline", "baselines"))
         plain["datasets"] = self._each("datasets", table.get("datasets", {}), self._dataset)
         plain["gates"] = self._each("gates", table.get("gates", {}), self._gate)
         return Settings(**plain)
@@ -195,6 +248,7 @@ class _Reader:
             if name in values and values[name] not in known:
                 raise self.fail(f"{key}.{name}", f"must be one of {', '.join(known)}, not {values[name]!r}")
         values["path"] = str(self.root / values["path"])
+        values["slices"] = tuple(values.get("slices", ()))
         return DatasetTable(**values)
 
     def _gate(self, key: str, table: Mapping[str, Any]) -> Gate:
@@ -212,20 +266,28 @@ class _Reader:
 
     def _rule(self, key: str, table: Mapping[str, Any]) -> Rule:
         self._known(key, table, set(RULE_KEYS))
-        bounds = {name: self._typed(f"{key}.{name}", table[name], float) for name in ("min", "max") if name in table}
-        if not bounds:
-            raise self.fail(key, "needs min, max or both")
-        for name, bound in bounds.items():
-            if not math.isfinite(bound):
-                raise self.fail(f"{key}.{name}", f"must be a finite number, not {bound}")
-        return Rule(**bounds, primary=self._typed(f"{key}.primary", table.get("primary", False), bool))
+        numbers = {name: self._typed(f"{key}.{name}", table[name], float) for name in table if name != "primary"}
+        primary = self._typed(f"{key}.primary", table.get("primary", False), bool)
+        if not numbers and not primary:
+            raise self.fail(key, "needs min, max, tolerance or primary = true")
+        for name, number in numbers.items():
+            if not math.isfinite(number):
+                raise self.fail(f"{key}.{name}", f"must be a finite number, not {number}")
+        problem = problem_with("tolerance", numbers.get("tolerance", 0.02))
+        if problem:
+            raise self.fail(f"{key}.tolerance", problem)
+        return Rule(**numbers, primary=primary)
 
     def _fields(self, key: str, table: Mapping[str, Any], kind: type, required: str) -> dict[str, Any]:
-        types = {f.name: int if f.name in ("dim", "batch_size") else str for f in fields(kind)}
+        types = {f.name: _FIELD_TYPES.get(f.name, str) for f in fields(kind)}
         self._known(key, table, set(types))
         if required not in table:
             raise self.fail(key, f'needs {required} = "…"')
-        return {name: self._typed(f"{key}.{name}", value, types[name]) for name, value in table.items()}
+        values = {name: self._typed(f"{key}.{name}", value, types[name]) for name, value in table.items()}
+        for name, value in values.items():
+            if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
+                raise self.fail(f"{key}.{name}", f'must be a list of names such as ["title"], not {value!r}')
+        return values
 
     def _table(self, key: str, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):

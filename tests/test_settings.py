@@ -50,7 +50,7 @@ def refused(root: Path, text: str, name: str = "embedeval.toml") -> str:
 @pytest.mark.parametrize("text", [None, "[project]\nname = 'other'\n"], ids=["no file", "a project without our table"])
 def test_without_a_configuration_there_are_defaults(tmp_path: Path, text: str | None) -> None:
     settings = load_settings(tmp_path) if text is None else read(tmp_path, text, "pyproject.toml")
-    assert settings == Settings(root=tmp_path, out=tmp_path / ".embedeval")
+    assert settings == Settings(root=tmp_path, out=tmp_path / ".embedeval", baseline=tmp_path / "baselines")
     assert (settings.models, settings.device, settings.seed) == (None, "auto", 42)
 
 
@@ -76,7 +76,7 @@ def test_the_own_file_holds_the_same_tables_without_a_prefix(tmp_path: Path) -> 
 def test_the_own_file_wins_over_pyproject(tmp_path: Path) -> None:
     (tmp_path / "embedeval.toml").write_text("seed = 7")
     assert read(tmp_path, "[tool.embedeval]\nseed = 8\ndevice = 'cpu'", "pyproject.toml") == Settings(
-        root=tmp_path, seed=7, out=tmp_path / ".embedeval"
+        root=tmp_path, seed=7, out=tmp_path / ".embedeval", baseline=tmp_path / "baselines"
     )
 
 
@@ -211,8 +211,15 @@ DATASET = "[datasets.d]\npath = 'd.json'\n"
         ),
         ("[gates.medical]", 'gates.medical: a gate is named "suite/dataset", for example "retrieval/medical"'),
         (RETRIEVAL + "'mrr@10' = 0.5", "gates.retrieval/d.mrr@10: must be a table, not 0.5"),
-        (RETRIEVAL + "'mrr@10' = {}", "gates.retrieval/d.mrr@10: needs min, max or both"),
-        (RETRIEVAL + "'mrr@10' = { primary = true }", "gates.retrieval/d.mrr@10: needs min, max or both"),
+        (RETRIEVAL + "'mrr@10' = {}", "gates.retrieval/d.mrr@10: needs min, max, tolerance or primary = true"),
+        (RETRIEVAL + "'mrr@10' = { primary = false }", "gates.retrieval/d.mrr@10: needs min, max, tolerance or "),
+        (RETRIEVAL + "'mrr@10' = { tolerance = 0 }", "gates.retrieval/d.mrr@10.tolerance: must lie between 0 and 1"),
+        ("tolerance = 1.0", "tolerance: must lie between 0 and 1, for example 0.02, not 1"),
+        ("policy = 'lenient'", "policy: must be one of observed, strict, proven, not 'lenient'"),
+        ("min_queries = 1", "min_queries: must be at least 2, and is 1"),
+        ("github = 'on'", "github: must be one of auto, off, not 'on'"),
+        (DATASET + "slices = 'title'", "datasets.d.slices: must be "),
+        (DATASET + "slices = [1]", "datasets.d.slices: must be a list of names"),
         (RETRIEVAL + "'mrr@10' = { min = '0.5' }", "gates.retrieval/d.mrr@10.min: must be "),
         (RETRIEVAL + "'mrr@10' = { min = true }", "gates.retrieval/d.mrr@10.min: must be "),
         (RETRIEVAL + "'mrr@10' = { min = 0.5, primary = 1 }", "gates.retrieval/d.mrr@10.primary: must be "),

@@ -2,7 +2,47 @@
 
 from __future__ import annotations
 
+from pytest_embedeval.gate.baseline import Baseline, Entry, baseline_path, load_baseline, merged, plan_update
+from pytest_embedeval.gate.changes import Comparison, Excerpts, QueryChange, why_lines
+from pytest_embedeval.gate.comparison import Place, compare, mismatch, paired, primary_metrics
+from pytest_embedeval.gate.differences import Slice, Terms
 from pytest_embedeval.gate.interval import bounded_mean_interval
-from pytest_embedeval.gate.thresholds import Measurement, Verdict, judge_thresholds, told_apart
+from pytest_embedeval.gate.judge import Judge, Judgement, Update
+from pytest_embedeval.gate.numbers import signed, told_apart
+from pytest_embedeval.gate.randomisation import sign_flip_p
+from pytest_embedeval.gate.results import Result
+from pytest_embedeval.gate.thresholds import judge_thresholds
+from pytest_embedeval.gate.verdicts import POLICIES, Measurement, Policy, Verdict
 
-__all__ = ["Measurement", "Verdict", "bounded_mean_interval", "judge_thresholds", "told_apart"]
+__all__ = [
+    "POLICIES",
+    "Baseline",
+    "Comparison",
+    "Entry",
+    "Excerpts",
+    "Judge",
+    "Judgement",
+    "Measurement",
+    "Place",
+    "Policy",
+    "QueryChange",
+    "Result",
+    "Slice",
+    "Terms",
+    "Update",
+    "Verdict",
+    "baseline_path",
+    "bounded_mean_interval",
+    "compare",
+    "judge_thresholds",
+    "load_baseline",
+    "merged",
+    "mismatch",
+    "paired",
+    "plan_update",
+    "primary_metrics",
+    "sign_flip_p",
+    "signed",
+    "told_apart",
+    "why_lines",
+]

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from pytest_embedeval.gate import Measurement, Verdict, judge_thresholds
+from pytest_embedeval.gate import POLICIES, Measurement, Policy, Verdict, judge_thresholds
+from pytest_embedeval.gate.verdicts import State
 from pytest_embedeval.settings import Rule
 
 MRR = Measurement("prod", "retrieval", "medical", "mrr@10", 0.5, 12, 0.25, 0.75)
@@ -95,3 +96,60 @@ def test_only_metrics_with_rules_are_judged() -> None:
     recall = Measurement("prod", "retrieval", "medical", "recall@10", 0.1, 12)
     assert [verdict.metric for verdict in judge({"mrr@10": Rule(min=0.1)}, recall, MRR)] == ["mrr@10"]
     assert judge({}, MRR) == []
+
+
+TIED = Measurement("prod", "retrieval", "medical", "mrr@10", 0.5, 12, worst=0.4, best=0.7)
+TIES: list[tuple[Rule, State, State, State]] = [
+    (Rule(min=0.39), "pass", "pass", "pass"),
+    (Rule(min=0.4), "pass", "pass", "pass"),
+    (Rule(min=0.45), "inconclusive", "fail", "inconclusive"),
+    (Rule(min=0.5), "inconclusive", "fail", "inconclusive"),
+    (Rule(min=0.55), "fail", "fail", "inconclusive"),
+    (Rule(min=0.7), "fail", "fail", "inconclusive"),
+    (Rule(min=0.71), "fail", "fail", "fail"),
+    (Rule(max=0.71), "pass", "pass", "pass"),
+    (Rule(max=0.7), "pass", "pass", "pass"),
+    (Rule(max=0.55), "inconclusive", "fail", "inconclusive"),
+    (Rule(max=0.45), "fail", "fail", "inconclusive"),
+    (Rule(max=0.4), "fail", "fail", "inconclusive"),
+    (Rule(max=0.39), "fail", "fail", "fail"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "observed", "strict", "proven"), TIES, ids=[f"min {r.min}" if r.min else f"max {r.max}" for r, *_ in TIES]
+)
+def test_a_bound_between_the_worst_and_the_best_order_of_ties_is_inconclusive(
+    rule: Rule, observed: State, strict: State, proven: State
+) -> None:
+    states = {}
+    for policy in POLICIES:
+        (verdict,) = judge_thresholds(
+            [TIED], {"mrr@10": rule}, model="prod", suite="retrieval", dataset="medical", policy=policy
+        )
+        states[policy] = verdict.state
+        inside = 0.4 < (rule.min or 0) <= 0.7 or 0.4 <= (rule.max or 0) < 0.7
+        assert verdict.reason.endswith("inconclusive (ties)") == inside
+        assert verdict.blocks == (verdict.state == "fail")
+    assert states == {"observed": observed, "strict": strict, "proven": proven}
+
+
+def test_the_message_of_ties_has_both_ends() -> None:
+    (verdict,) = judge({"mrr@10": Rule(min=0.45)}, TIED)
+    assert verdict.reason == (
+        "mrr@10 0.5000 is between 0.4000 and 0.7000, by the order of tied documents; "
+        "the minimum 0.45 lies there too: inconclusive (ties)"
+    )
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_without_ties_every_policy_keeps_the_bound(policy: Policy) -> None:
+    for rule, state in ((Rule(min=0.6), "fail"), (Rule(min=0.5), "pass")):
+        (verdict,) = judge_thresholds(
+            [MRR], {"mrr@10": rule}, model="prod", suite="retrieval", dataset="medical", policy=policy
+        )
+        assert verdict.state == state
+
+
+def test_a_rule_without_a_bound_judges_nothing() -> None:
+    assert judge({"mrr@10": Rule(tolerance=0.1, primary=True)}, MRR) == []
