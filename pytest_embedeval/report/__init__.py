@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from pytest_embedeval.report.gather import assemble, write_report, write_scores
-from pytest_embedeval.report.schema import DatasetRow, Part, Report, SpeedRow
+from pytest_embedeval.report.gather import assemble, gather_excerpts, gather_results, scores_text, write_run
+from pytest_embedeval.report.load import Kept, load_kept, load_report
+from pytest_embedeval.report.schema import DatasetRow, Part, Report, ResultRow, SpeedRow
 from pytest_embedeval.report.table import failure_line, table_lines
 
 __all__ = [
     "DatasetRow",
+    "Kept",
     "Part",
     "Report",
+    "ResultRow",
     "SpeedRow",
     "assemble",
     "failure_line",
+    "gather_excerpts",
+    "gather_results",
+    "load_kept",
+    "load_report",
+    "scores_text",
     "table_lines",
-    "write_report",
-    "write_scores",
+    "write_run",
 ]

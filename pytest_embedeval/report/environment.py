@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -35,19 +36,30 @@ def describe_run(settings: Settings, models: list[str], started: float, duration
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         duration_s=round(duration_s, 3),
         git=_git(settings.root),
-        versions={"python": platform.python_version(), **_versions()},
+        versions=library_versions(),
         machine={
             "system": platform.system(),
             "machine": platform.machine(),
             "processor": _processor(),
             "cores": os.cpu_count(),
         },
-        settings={"models": models, "device": settings.device, "seed": settings.seed},
+        settings={
+            "models": models,
+            "device": settings.device,
+            "seed": settings.seed,
+            "policy": settings.policy,
+            "tolerance": settings.tolerance,
+            "min_queries": settings.min_queries,
+            "against": settings.against,
+            "baseline": None if settings.baseline is None else str(settings.baseline),
+        },
     )
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+@cache
+def library_versions() -> dict[str, str]:
+    """Return name -> version of Python and of every library that can change a score."""
+    found = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)

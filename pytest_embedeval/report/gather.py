@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_embedeval.report.files import write_atomically
+from pydantic import TypeAdapter
+
+from pytest_embedeval.gate import Baseline, Excerpts, Result
+from pytest_embedeval.report.files import locked, write_together
 from pytest_embedeval.report.schema import Part, Report, Run
 
 SCORE_COLUMNS = ("model", "suite", "dataset", "metric", "query_id", "score")
+
+_RULES = {"min": 0, "max": 0, "baseline": 1, "against": 2}  # the order in which they are judged in one process
 
 _Row = TypeVar("_Row")
 
@@ -49,30 +54,62 @@ def assemble(run: Run, parts: Sequence[Part], aliases: Sequence[str]) -> Report:
         speed=sorted((row for part in parts for row in part.speed), key=lambda row: (by_model(row.model), row.task)),
         verdicts=_unique(
             (row for part in parts for row in part.verdicts),
+            lambda row: (row.model, row.suite, row.dataset, row.metric, row.rule, row.slice),
+            lambda row: (by_model(row.model), row.suite, row.dataset, _RULES[row.rule]),
+        ),
+        comparisons=_unique(
+            (row for part in parts for row in part.comparisons),
             lambda row: (row.model, row.suite, row.dataset, row.metric, row.rule),
-            lambda row: (by_model(row.model), row.suite, row.dataset),
+            lambda row: (by_model(row.model), row.suite, row.dataset, _RULES[row.rule]),
         ),
     )
 
 
-def write_report(report: Report, folder: Path) -> Path:
-    """Write `report.json` and return its path."""
+def gather_results(parts: Iterable[Part]) -> dict[tuple[str, str], Result]:
+    """Return (alias, "suite/dataset") -> gated scores; metrics of a data set that is gated twice stand together."""
+    found: dict[tuple[str, str], Result] = {}
+    for row in (row for part in parts for row in part.results):
+        key = row.model, row.place
+        found[key] = found[key].joined(row.result) if key in found else row.result
+    return dict(sorted(found.items()))
+
+
+def gather_excerpts(parts: Iterable[Part]) -> dict[str, Excerpts]:
+    """Return name of a data set -> its texts."""
+    found: dict[str, Excerpts] = {}
+    for row in (row for part in parts for row in part.excerpts):
+        found[row.name] = found[row.name].joined(row) if row.name in found else row
+    return found
+
+
+def write_run(report: Report, parts: Sequence[Part], baselines: Iterable[Baseline], folder: Path) -> Path:
+    """Write everything that a run leaves, as one: `report.json` last. Returns its path.
+
+    Besides: `scores.csv`; `baselines/ALIAS.json`, the baselines as an update would store them; `texts.json`, what
+    explanations quote.
+    """
     path = folder / "report.json"
-    write_atomically(path, report.model_dump_json(indent=2) + "\n")
+    texts = {excerpts.name: excerpts for excerpts in gather_excerpts(parts).values()}
+    files = {folder / "baselines" / f"{baseline.alias}.json": baseline.text() for baseline in baselines}
+    files[folder / "texts.json"] = TypeAdapter(dict[str, Excerpts]).dump_json(texts).decode() + "\n"
+    files[folder / "scores.csv"] = scores_text(parts)
+    files[path] = report.model_dump_json(indent=2) + "\n"
+    with locked(folder):
+        write_together(files)
+        for stale in set((folder / "baselines").glob("*.json")) - files.keys():
+            stale.unlink(missing_ok=True)  # of a model that this run did not judge
     return path
 
 
-def write_scores(parts: Iterable[Part], folder: Path) -> Path:
-    """Write `scores.csv`, one row per (model, suite, dataset, metric, query id), and return its path."""
-    path = folder / "scores.csv"
+def scores_text(parts: Iterable[Part]) -> str:
+    """Return `scores.csv`: one row per (model, suite, dataset, metric, query id)."""
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(SCORE_COLUMNS)
     rows = _unique((row for part in parts for row in part.scores), lambda row: row[:-1], lambda row: row[:3])
     for *names, score in rows:
         writer.writerow([*names, repr(score)])
-    write_atomically(path, lines.getvalue())
-    return path
+    return lines.getvalue()
 
 
 def _unique(rows: Iterable[_Row], key: Callable[[_Row], object], order: Callable[[_Row], Any]) -> list[_Row]:

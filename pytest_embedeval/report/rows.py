@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from pytest_embedeval.datasets import RetrievalData, WordData
+from collections.abc import Iterable
+
+from pytest_embedeval.datasets import Finding, RetrievalData, WordData
+from pytest_embedeval.gate import Excerpts
+from pytest_embedeval.gate.power import queries_needed, smallest_drop
 from pytest_embedeval.metrics import Scores
 from pytest_embedeval.report.schema import DatasetRow
 
 
-def dataset_row(data: RetrievalData | WordData) -> DatasetRow:
-    """Return the row of a data set; a morphology item counts as a query with its form and distractors as documents."""
+def dataset_row(data: RetrievalData | WordData, findings: Iterable[Finding] = ()) -> DatasetRow:
+    """Return the row of a data set; a morphology item counts as a query with its form and distractors as documents.
+
+    Parameters
+    ----------
+    findings
+        Further ones, beside those of its loader.
+    """
     if isinstance(data, RetrievalData):
         queries, documents, judgements = len(data.queries), len(data.documents), len(data.judgements)
     else:
@@ -21,7 +31,7 @@ def dataset_row(data: RetrievalData | WordData) -> DatasetRow:
         queries=queries,
         documents=documents,
         judgements=judgements,
-        findings=list(data.findings),
+        findings=[*data.findings, *findings],
     )
 
 
@@ -33,3 +43,48 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str, str, str, float]]:
         if found.each is not None
         for identity, score in zip(found.ids, found.each.tolist(), strict=True)
     ]
+
+
+_USUAL_SD = 0.17  # of the differences between two models of which some 30 % of the queries change
+
+
+def power_finding(n: int, things: str, tolerance: float) -> Finding:
+    """Return what a comparison on n queries can show, before any was made."""
+    return Finding(
+        "smallest-drop",
+        n,
+        f"{n:,} {things} show a drop of {smallest_drop(n, tolerance, _USUAL_SD):.3f} as larger than the tolerance "
+        f'{tolerance:g}; to show "no worse" takes about {queries_needed(_USUAL_SD, tolerance):,} (80 % power, '
+        f"differences with a standard deviation of {_USUAL_SD})",
+    )
+
+
+EXCERPT = 300  # characters of a document that an explanation may quote
+
+
+def excerpts_of(data: RetrievalData | WordData, scores: Scores) -> Excerpts:
+    """Return the texts that an explanation of these scores may quote."""
+    if isinstance(data, WordData):
+        return Excerpts(data.name, {item.id: f"{item.lemma} → {item.form}" for item in data.items})
+    judged = data.judgements
+    relevant: dict[str, list[str]] = {}
+    for query, document, grade in zip(*(column.tolist() for column in judged.columns), strict=True):
+        if grade > 0:
+            relevant.setdefault(data.query_ids[query], []).append(data.document_ids[document])
+    wanted = {*_all(relevant.values()), *_all(scores.top.values())}
+    if not scores.top:  # then the scores may be those of documents
+        wanted.update(data.document_ids)
+    return Excerpts(
+        name=data.name,
+        queries=dict(zip(data.query_ids, data.queries, strict=True)),
+        documents={
+            identity: text[:EXCERPT]
+            for identity, text in zip(data.document_ids, data.documents, strict=True)
+            if identity in wanted
+        },
+        relevant=relevant,
+    )
+
+
+def _all(lists: Iterable[Iterable[str]]) -> Iterable[str]:
+    return (entry for entries in lists for entry in entries)

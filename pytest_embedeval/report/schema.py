@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pytest_embedeval.datasets import Finding
-from pytest_embedeval.gate import Measurement, Verdict
+from pytest_embedeval.gate import Comparison, Excerpts, Measurement, Result, Verdict
 from pytest_embedeval.models import ModelInfo
 
 
@@ -84,6 +84,21 @@ class Report(_Strict):
     measurements: list[Measurement]
     speed: list[SpeedRow]
     verdicts: list[Verdict]
+    comparisons: list[Comparison] = []
+
+
+class ResultRow(_Strict):
+    """Gated scores of one model, in the form in which baselines keep them."""
+
+    model: str
+    suite: str
+    dataset: str
+    result: Result
+
+    @property
+    def place(self) -> str:
+        """The name of the gate: "suite/dataset"."""
+        return f"{self.suite}/{self.dataset}"
 
 
 class Part(_Strict):
@@ -94,4 +109,7 @@ class Part(_Strict):
     measurements: list[Measurement] = []
     speed: list[SpeedRow] = []
     verdicts: list[Verdict] = []
+    comparisons: list[Comparison] = []
     scores: list[tuple[str, str, str, str, str, float]] = []
+    results: list[ResultRow] = []
+    excerpts: list[Excerpts] = []

@@ -33,14 +33,22 @@ def table_lines(report: Report) -> Iterator[str]:
         if model.error:
             yield f"not loaded  {model.alias}: {model.error}"
     for verdict in report.verdicts:
-        if verdict.state != "pass":
+        if verdict.change == "improved" and not verdict.advisory:
+            yield f"{'improved':<10}  {_where(verdict)}: {verdict.reason}"
+        elif verdict.state != "pass" and (not verdict.advisory or verdict.change == "regressed"):
             yield failure_line(verdict)
 
 
 def failure_line(verdict: Verdict) -> str:
     """Return one line for a verdict that is not a pass."""
     reason = verdict.reason if len(verdict.reason) <= _REASON_WIDTH else verdict.reason[: _REASON_WIDTH - 1] + "…"
-    return f"{verdict.state:<10}  {verdict.model} {verdict.suite}/{verdict.dataset}: {reason}"
+    state = "advisory" if verdict.advisory else "warning" if verdict.state == "inconclusive" else verdict.state
+    return f"{state:<10}  {_where(verdict)}: {reason}"
+
+
+def _where(verdict: Verdict) -> str:
+    against = f" against {verdict.reference}" if verdict.rule == "against" else ""
+    return f"{verdict.model} {verdict.suite}/{verdict.dataset}{against}"
 
 
 _ARTICLE = " (the article's protocol: every answer string is a document)"

@@ -3,14 +3,27 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_embedeval.gate import Measurement, Verdict
+from pytest_embedeval.gate import Baseline, Comparison, Excerpts, Measurement, Result, Verdict, load_baseline
 from pytest_embedeval.models import ModelInfo
-from pytest_embedeval.report import DatasetRow, Part, SpeedRow, assemble, write_report, write_scores
+from pytest_embedeval.report import (
+    DatasetRow,
+    Part,
+    ResultRow,
+    SpeedRow,
+    assemble,
+    gather_excerpts,
+    gather_results,
+    scores_text,
+    write_run,
+)
 from pytest_embedeval.report.schema import Git, Run
+from tests.gate.test_results import kept
 
 RUN = Run(started="2025-01-01T00:00:00+00:00", duration_s=1.0, git=Git(), versions={}, machine={}, settings={})
 
@@ -53,10 +66,10 @@ def test_models_and_data_sets_have_one_row_each() -> None:
 def test_a_measurement_made_by_two_tests_has_one_row(tmp_path: Path) -> None:
     parts = [part("a"), part("a")]
     assert [row.metric for row in assemble(RUN, parts, ["a"]).measurements] == ["mrr@10", "recall@10"]
-    assert len(_rows(write_scores(parts, tmp_path))) == 2
+    assert len(_rows(_write(tmp_path, *parts) / "scores.csv")) == 2
 
 
-def test_the_order_in_which_workers_finish_changes_nothing(tmp_path: Path) -> None:
+def test_the_order_in_which_workers_finish_changes_nothing() -> None:
     parts = [
         part("a", "clustering"),
         part("a", "morphology", "forms"),
@@ -66,17 +79,15 @@ def test_the_order_in_which_workers_finish_changes_nothing(tmp_path: Path) -> No
     there = assemble(RUN, parts, ["b", "a"])
     back = assemble(RUN, parts[::-1], ["b", "a"])
     assert there == back
-    assert write_scores(parts, tmp_path / "there").read_bytes() == (
-        write_scores(parts[::-1], tmp_path / "back").read_bytes()
-    )
+    assert scores_text(parts) == scores_text(parts[::-1])
 
 
 def test_an_empty_run_is_a_report_too(tmp_path: Path) -> None:
-    report = assemble(RUN, [], ["a"])
-    assert json.loads(write_report(report, tmp_path).read_text(encoding="utf-8")) == {
+    path = write_run(assemble(RUN, [], ["a"]), [], [], tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8")) == {
         "schema_version": 1,
         "run": RUN.model_dump(),
-        **{name: [] for name in ("models", "datasets", "measurements", "speed", "verdicts")},
+        **{name: [] for name in ("models", "datasets", "measurements", "speed", "verdicts", "comparisons")},
     }
 
 
@@ -85,8 +96,7 @@ def test_scores_keep_every_digit_and_every_letter(tmp_path: Path) -> None:
     names = ("model", "retrieval", 'ağrı, "iki"|üç', "mrr@10")
     ids = ["satır\nsonu\r\nİ", "boru|ters\\bölü;\tsekme"]
     part = Part(scores=[(*names, ids[0], score), (*names, ids[1], 1e-300)])
-    path = write_scores([part], tmp_path / "new folder")
-    assert path == tmp_path / "new folder" / "scores.csv"
+    path = _write(tmp_path / "new folder", part) / "scores.csv"
     assert path.read_bytes().startswith(b"model,suite,dataset,metric,query_id,score\n")
     rows = _rows(path)
     assert [tuple(row.values())[:-1] for row in rows] == [(*names, identity) for identity in ids]
@@ -94,8 +104,7 @@ def test_scores_keep_every_digit_and_every_letter(tmp_path: Path) -> None:
 
 
 def test_the_report_reads_well_and_ends_with_a_newline(tmp_path: Path) -> None:
-    path = write_report(assemble(RUN, [part("ağrı-kesici")], []), tmp_path)
-    text = path.read_text(encoding="utf-8")
+    text = (_write(tmp_path, part("ağrı-kesici")) / "report.json").read_text(encoding="utf-8")
     assert text.startswith('{\n  "schema_version": 1,\n  "run": {')
     assert text.endswith("}\n")
     assert "ağrı-kesici" in text
@@ -105,9 +114,108 @@ def test_the_report_reads_well_and_ends_with_a_newline(tmp_path: Path) -> None:
 def test_no_number_of_the_report_is_other_than_finite(tmp_path: Path, value: float) -> None:
     report = assemble(RUN, [part("a")], ["a"])
     report.measurements[:] = [Measurement("a", "retrieval", "medical", "mrr@10", value, 1, value, value)]
-    text = write_report(report, tmp_path).read_text(encoding="utf-8")
+    text = write_run(report, [], [], tmp_path).read_text(encoding="utf-8")
     (row,) = json.loads(text, parse_constant=pytest.fail)["measurements"]
     assert (row["value"], row["low"], row["high"]) == (None, None, None)
+
+
+def result(model: str, found: Result, suite: str = "retrieval") -> Part:
+    return Part(results=[ResultRow(model=model, suite=suite, dataset="medical", result=found)])
+
+
+def test_results_stand_by_alias_and_place() -> None:
+    one, two = kept({"mrr@10": [0.5]}), kept({"triplet.accuracy": [1.0]})
+    found = gather_results([result("b", one), result("a", two, "triplets"), result("a", one)])
+    assert list(found.items()) == [
+        (("a", "retrieval/medical"), one),
+        (("a", "triplets/medical"), two),
+        (("b", "retrieval/medical"), one),
+    ]
+
+
+def test_metrics_of_a_data_set_that_is_gated_twice_stand_together() -> None:
+    one, two = kept({"mrr@10": [0.5]}, tests=["a.py::one"]), kept({"recall@10": [1.0]}, tests=["a.py::two"])
+    both = kept({"mrr@10": [0.5], "recall@10": [1.0]}, tests=["a.py::one", "a.py::two"])
+    for parts in ([one, two], [two, one]):
+        assert gather_results([result("a", found) for found in parts]) == {("a", "retrieval/medical"): both}
+
+
+def test_texts_of_a_data_set_stand_together() -> None:
+    parts = [
+        Part(excerpts=[Excerpts("medical", {"q1": "Ağrı?"}, {"d1": "bir"}, {"q1": ["d1"]})]),
+        Part(excerpts=[Excerpts("support", {"q1": "Fatura?"})]),
+        Part(excerpts=[Excerpts("medical", {"q2": "Ateş?"}, {"d2": "iki"}, {"q2": ["d2"]})]),
+    ]
+    assert gather_excerpts(parts) == {
+        "medical": Excerpts(
+            "medical", {"q1": "Ağrı?", "q2": "Ateş?"}, {"d1": "bir", "d2": "iki"}, {"q1": ["d1"], "q2": ["d2"]}
+        ),
+        "support": Excerpts("support", {"q1": "Fatura?"}),
+    }
+
+
+def test_verdicts_on_slices_and_rules_are_rows_of_their_own() -> None:
+    whole = Verdict("a", "retrieval", "medical", "mrr@10", "baseline", 0.4, 0.5, "pass", "")
+    rows = [
+        replace(whole, rule="min"),
+        whole,
+        replace(whole, slice="category=kalp", state="fail"),
+        replace(whole, slice="category=göz", state="fail"),
+        replace(whole, rule="against", reference="prod"),
+    ]
+    report = assemble(RUN, [Part(verdicts=rows[4:]), Part(verdicts=rows[:4]), Part(verdicts=[whole])], ["a"])
+    assert report.verdicts == rows  # in this order, whichever process was first
+
+
+def test_a_comparison_made_again_replaces_the_first() -> None:
+    first = Comparison("b", "a", "against", "retrieval", "medical", "mrr@10", "x", "y", 10, 3, 1, None, [], [])
+    again, other = replace(first, lost=2), replace(first, model="a", reference="b")
+    stored = replace(first, reference="b", rule="baseline")
+    report = assemble(RUN, [Part(comparisons=[first]), Part(comparisons=[other, again, stored])], ["a", "b"])
+    assert report.comparisons == [other, stored, again]
+
+
+def test_a_run_leaves_candidate_baselines_and_texts(tmp_path: Path) -> None:
+    texts = Excerpts("medical", {"q1": "Ağrı?"}, {"d1": "bir"}, {"q1": ["d1"]})
+    baselines = [Baseline(alias=alias, results={"retrieval/tıp": kept({"mrr@10": [0.5]})}) for alias in ("v1.5", "b")]
+    path = write_run(assemble(RUN, [], []), [Part(excerpts=[texts])], baselines, tmp_path)
+    assert path == tmp_path / "report.json"
+    files = sorted(str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*") if found.is_file())
+    assert files == ["baselines/b.json", "baselines/v1.5.json", "report.json", "scores.csv", "texts.json"]
+    for baseline in baselines:
+        assert load_baseline(tmp_path / "baselines" / f"{baseline.alias}.json") == baseline
+    text = (tmp_path / "texts.json").read_text(encoding="utf-8")
+    assert "Ağrı?" in text
+    assert json.loads(text)["medical"]["relevant"] == {"q1": ["d1"]}
+
+
+def test_candidates_of_an_earlier_run_go(tmp_path: Path) -> None:
+    """Somebody who copies the folder may not store scores that this run did not find."""
+    old, new = (Baseline(alias=alias, results={"retrieval/tıp": kept({"mrr@10": [0.5]})}) for alias in ("old", "new"))
+    write_run(assemble(RUN, [], []), [], [old], tmp_path)
+    write_run(assemble(RUN, [], []), [], [new], tmp_path)
+    assert [path.name for path in (tmp_path / "baselines").iterdir()] == ["new.json"]
+
+
+def test_a_run_that_cannot_be_written_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    baseline = Baseline(alias="a", results={"retrieval/tıp": kept({"mrr@10": [0.5]})})
+    write_run(assemble(RUN, [part("a")], ["a"]), [part("a")], [baseline], tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    synced: list[int] = []
+
+    def full(descriptor: int) -> None:
+        synced.append(descriptor)
+        if len(synced) == len(before):
+            raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write_run(assemble(RUN, [part("b", value=0.1)], ["b"]), [part("b", value=0.1)], [baseline], tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def _write(folder: Path, *parts: Part) -> Path:
+    return write_run(assemble(RUN, parts, []), parts, [], folder).parent
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,28 @@ def test_every_verdict_but_a_pass_has_its_line() -> None:
         "error       b morphology/tr: was not measured",
     ]
     assert not any("fine" in line for line in lines)
+
+
+def test_comparisons_name_their_reference_and_what_they_found() -> None:
+    verdict = Verdict("a", "retrieval", "medical", "mrr@10", "baseline", 0.5, 0.5, "pass", "better", reference="a")
+    against = replace(verdict, rule="against", reference="prod")
+    verdicts = [
+        replace(verdict, change="improved"),
+        replace(against, state="inconclusive", reason="too few queries"),
+        replace(against, state="fail", reason="worse"),
+        replace(against, state="fail", change="regressed", advisory=True, reason="recall@1 is worse"),
+        replace(verdict, change="non-inferior", reason="silent"),
+        replace(verdict, change="improved", advisory=True, reason="silent"),
+        replace(against, state="inconclusive", advisory=True, reason="silent"),
+    ]
+    lines = list(table_lines(_report([ModelInfo("a", "a")], _measured("a", {"mrr@10": 0.5}), verdicts=verdicts)))
+    assert lines[-4:] == [
+        "improved    a retrieval/medical: better",
+        "warning     a retrieval/medical against prod: too few queries",
+        "fail        a retrieval/medical against prod: worse",
+        "advisory    a retrieval/medical against prod: recall@1 is worse",
+    ]
+    assert not any("silent" in line for line in lines)
 
 
 def test_a_long_reason_is_cut() -> None:
