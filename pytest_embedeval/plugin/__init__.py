@@ -13,6 +13,12 @@ import pytest
 
 from pytest_embedeval.errors import EmbedevalError, UsageError
 from pytest_embedeval.plugin import hookspecs, matrix
+from pytest_embedeval.plugin.bench import (
+    pytest_benchmark_compare_machine_info,
+    pytest_benchmark_group_stats,
+    pytest_benchmark_update_json,
+)
+from pytest_embedeval.plugin.closing import Closing
 from pytest_embedeval.plugin.fixtures import (
     clustering,
     dataset,
@@ -26,6 +32,7 @@ from pytest_embedeval.plugin.fixtures import (
 from pytest_embedeval.plugin.options import add_options
 from pytest_embedeval.plugin.speed import WithoutBenchmark, latency, throughput
 from pytest_embedeval.plugin.state import KEY, Session
+from pytest_embedeval.plugin.workers import pytest_collection_finish, pytest_xdist_make_scheduler
 
 __all__ = [
     "clustering",
@@ -34,6 +41,11 @@ __all__ = [
     "latency",
     "model",
     "morphology",
+    "pytest_benchmark_compare_machine_info",
+    "pytest_benchmark_group_stats",
+    "pytest_benchmark_update_json",
+    "pytest_collection_finish",
+    "pytest_xdist_make_scheduler",
     "retrieval",
     "throughput",
     "triplets",
@@ -58,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "needs_vectors: the test needs an embedding model; it is deselected for bm25 (pytest-embedeval)",
     )
     config.stash[KEY] = Session(config)
+    config.pluginmanager.register(Closing(config.stash[KEY]), "embedeval-closing")
     if not any(map(config.pluginmanager.hasplugin, ("benchmark", "pytest_benchmark.plugin"))):
         config.pluginmanager.register(WithoutBenchmark(), "embedeval-without-benchmark")
 
@@ -94,6 +107,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     result = yield
     matrix.arrange(config, items, config.stash[KEY])
+    config.stash[KEY].selection.collect(items)
     return result
 
 
@@ -120,13 +134,9 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["embedeval_parts"] = str(node.config.stash[KEY].parts.folder())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report, also after failures and interruptions."""
-    session.config.stash[KEY].finish(session)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table."""
-    config.stash[KEY].summarise(terminalreporter)
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from an xdist worker which tests it collected."""
+    output = getattr(node, "workeroutput", {}).get("embedeval")
+    if output is not None:
+        node.config.stash[KEY].selection.add_output(output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_embedeval.errors import EmbedevalError
-from pytest_embedeval.plugin.state import KEY, Session
+from pytest_embedeval.plugin.state import KEY
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
@@ -78,24 +78,26 @@ def triplets(request: pytest.FixtureRequest) -> Callable[..., Scores]:
 
 @pytest.fixture
 def gate(request: pytest.FixtureRequest) -> Callable[[Scores], None]:
-    """Judge scores by the thresholds of the configuration: `gate(retrieval(model, "support"))`."""
-    from pytest_embedeval.evaluate import measurements
-    from pytest_embedeval.gate import judge_thresholds
+    """Judge scores: `gate(retrieval(model, "support"))`.
+
+    By the thresholds of the configuration, by the stored baseline of the model's alias, and, with `--against=ALIAS`,
+    by that model.
+    """
     from pytest_embedeval.plugin.explain import gate_message
-    from pytest_embedeval.report import Part
-    from pytest_embedeval.settings import Gate
 
     session = request.config.stash[KEY]
 
     def judge(scores: Scores) -> None:
-        rows = measurements(scores)
-        rules = session.settings.gates.get(f"{scores.suite}/{scores.dataset}", Gate()).for_model(scores.model)
-        verdicts = judge_thresholds(rows, rules, model=scores.model, suite=scores.suite, dataset=scores.dataset)
-        session.record(Part(verdicts=verdicts))
-        if any(verdict.state != "pass" for verdict in verdicts):
-            pytest.fail(gate_message(session.settings, verdicts, rows), pytrace=False)
+        part = _or_fail(session.gating.judge, scores, _without_parameters(request.node.nodeid))
+        if any(verdict.blocks for verdict in part.verdicts):
+            command = request.config.invocation_params.args
+            pytest.fail(gate_message(session.settings, part, list(map(str, command))), pytrace=False)
 
     return judge
+
+
+def _without_parameters(nodeid: str) -> str:
+    return nodeid.partition("[")[0]
 
 
 def _or_fail(call: Callable[..., _Result], *args: Any, **parameters: Any) -> _Result:
@@ -117,18 +119,7 @@ def _evaluator(
         named = _or_fail(session.dataset, data) if isinstance(data, str) else data
         encoded = _or_fail(session.encoded, model)
         scores = _or_fail(evaluate, encoded, named, **{**defaults, **parameters})
-        _note(request.node, session, scores, named)
+        request.node.user_properties.extend(_or_fail(session.gating.note, scores, named))
         return scores
 
     return run
-
-
-def _note(node: pytest.Item, session: Session, scores: Scores, data: RetrievalData | WordData) -> None:
-    from pytest_embedeval.evaluate import measurements
-    from pytest_embedeval.report import Part
-    from pytest_embedeval.report.rows import dataset_row, score_rows
-
-    rows = measurements(scores)
-    session.record(Part(datasets=[dataset_row(data)], measurements=rows, scores=score_rows(scores)))
-    place = f"embedeval.{scores.suite}.{scores.dataset}"
-    node.user_properties.extend((f"{place}.{row.metric}", row.value) for row in rows)

@@ -54,13 +54,17 @@ def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -
     ]
     dropped.update(inapplicable)
     if dropped:
+        session.inapplicable_items = dropped
         config.hook.pytest_deselected(items=[item for item in items if item in dropped])
         items[:] = [item for item in items if item not in dropped]
     session.inapplicable, session.without_data = len(inapplicable), len(without_data)
     if not _aliases(items):
         return
-    place = {spec.alias: position for position, spec in enumerate(session.specs)}
-    items.sort(key=lambda item: place.get(alias_of(item) or "", -1))
+    session.check_against()
+    place: dict[str | None, float] = {spec.alias: position for position, spec in enumerate(session.specs)}
+    if session.settings.against in place:  # the reference first, so that the others can be compared with it
+        place[session.settings.against] = -0.5
+    items.sort(key=lambda item: place.get(alias_of(item), -1))
 
 
 def announce(items: Sequence[pytest.Item], session: Session) -> list[str]:

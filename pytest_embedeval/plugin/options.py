@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_embedeval.errors import UsageError, did_you_mean
+from pytest_embedeval.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_embedeval.settings import Settings
 
-_OPTIONS = ("models", "embedeval_out", "embedeval_device", "embedeval_seed")
+_OVER = ("device", "seed", "policy", "tolerance", "github")  # options whose value goes into the settings as it is
+_OPTIONS = ("models", "against", "embedeval_out", "embedeval_baseline", *(f"embedeval_{name}" for name in _OVER))
+UPDATE = ("embedeval_update", "embedeval_update_new", "embedeval_accept_worse")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -28,6 +30,40 @@ def add_options(parser: pytest.Parser) -> None:
         help="folder of report.json and scores.csv; default: .embedeval in the root",
     )
     group.addoption(
+        "--against",
+        metavar="ALIAS",
+        help="compare every model with this one: with its scores of this run, or else with its baseline",
+    )
+    group.addoption(
+        "--embedeval-baseline", metavar="DIR", help="folder of the stored scores; off for none; default: baselines"
+    )
+    group.addoption(
+        "--embedeval-update",
+        action="store_true",
+        help="rewrite the baselines of what ran and print old → new; a score that fell stays out",
+    )
+    group.addoption("--embedeval-update-new", action="store_true", help="only add baselines that are missing")
+    group.addoption(
+        "--embedeval-accept-worse", action="store_true", help="with --embedeval-update: also write scores that fell"
+    )
+    group.addoption(
+        "--embedeval-policy",
+        metavar="POLICY",
+        help="observed (default): a drop on these queries fails; strict: anything not shown to be no worse fails; "
+        "proven: only a drop shown beyond these queries fails",
+    )
+    group.addoption(
+        "--embedeval-tolerance",
+        type=float,
+        metavar="DROP",
+        help="greatest drop of a score that counts as none; default: 0.02",
+    )
+    group.addoption(
+        "--embedeval-github",
+        metavar="auto|off",
+        help="step summary and annotations where GitHub Actions runs; default: auto",
+    )
+    group.addoption(
         "--embedeval-device", metavar="DEVICE", help="where models run: auto, cpu, cuda or mps; default: auto"
     )
     group.addoption("--embedeval-seed", type=int, metavar="N", help="seed of k-means and random negatives; default: 42")
@@ -35,7 +71,9 @@ def add_options(parser: pytest.Parser) -> None:
 
 def is_configured(config: pytest.Config) -> bool:
     """Whether anything in this run speaks to us; if not, no configuration is read before a test asks for a model."""
-    if any(config.getoption(name) is not None for name in _OPTIONS) or (config.rootpath / "embedeval.toml").is_file():
+    if any(config.getoption(name) is not None for name in _OPTIONS) or any(map(config.getoption, UPDATE)):
+        return True
+    if (config.rootpath / "embedeval.toml").is_file():
         return True
     shared = config.rootpath / "pyproject.toml"
     return shared.is_file() and b"embedeval" in shared.read_bytes()
@@ -51,18 +89,27 @@ def settings_from(config: pytest.Config) -> Settings:
     """
     from dataclasses import replace
 
-    from pytest_embedeval.settings import DEVICES, load_settings
+    from pytest_embedeval.settings import baseline_folder, load_settings, problem_with
 
     settings = load_settings(config.rootpath)
     given: dict[str, Any] = {}
+    here = config.invocation_params.dir
     if config.getoption("models") is not None:
         given["models"] = tuple(config.getoption("models").split(","))
+    if config.getoption("against") is not None:
+        given["against"] = config.getoption("against")
     if config.getoption("embedeval_out") is not None:
-        given["out"] = config.invocation_params.dir / config.getoption("embedeval_out")
-    if config.getoption("embedeval_device") is not None:
-        given["device"] = config.getoption("embedeval_device")
-        if given["device"] not in DEVICES:
-            raise UsageError(f"--embedeval-device: {given['device']!r}; {did_you_mean(given['device'], DEVICES)}")
-    if config.getoption("embedeval_seed") is not None:
-        given["seed"] = config.getoption("embedeval_seed")
+        given["out"] = here / config.getoption("embedeval_out")
+    if config.getoption("embedeval_baseline") is not None:
+        given["baseline"] = baseline_folder(here, config.getoption("embedeval_baseline"))
+    for name in _OVER:
+        value = config.getoption(f"embedeval_{name}")
+        if value is None:
+            continue
+        problem = problem_with(name, value)
+        if problem:
+            raise UsageError(f"--embedeval-{name}: {problem}")
+        given[name] = value
+    if config.getoption("embedeval_accept_worse") and not config.getoption("embedeval_update"):
+        raise UsageError("--embedeval-accept-worse only says what --embedeval-update may write; give both")
     return replace(settings, **given)

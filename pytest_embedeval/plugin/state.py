@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_embedeval.errors import EmbedevalError, ModelLoadError, UsageError, did_you_mean
-from pytest_embedeval.plugin.options import is_configured, settings_from
+from pytest_embedeval.plugin.options import UPDATE, is_configured, settings_from
 from pytest_embedeval.plugin.parts import Parts
+from pytest_embedeval.plugin.selection import Selection
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
-    from pytest_embedeval.models import Encoder, Model, ModelSpec
-    from pytest_embedeval.report import Part, Report
+    from pytest_embedeval.models import Encoder, Model, ModelInfo, ModelSpec
+    from pytest_embedeval.plugin.gating import Gating
+    from pytest_embedeval.report import Part
     from pytest_embedeval.settings import Settings
     from pytest_embedeval.vectors import Encoded
 
@@ -36,14 +38,15 @@ class Session:
         self.parts = Parts(worker_input["embedeval_parts"] if worker_input else None)
         self.started = time.time()
         self.inapplicable = 0
+        self.inapplicable_items: set[pytest.Item] = set()
         self.without_data = 0
+        self.selection = Selection()
         self.usage_error: UsageError | None = None
         self._failures: dict[str, EmbedevalError] = {}
         self._encoded: dict[str, Encoded] = {}
         self._datasets: dict[str, RetrievalData | WordData] = {}
         self._described: set[str] = set()
-        self._report: Report | None = None
-        self._problem: str | None = None
+        self.infos: dict[str, ModelInfo] = {}
 
     @cached_property
     def settings(self) -> Settings:
@@ -80,6 +83,13 @@ class Session:
         return tuple(dataclasses.replace(spec, device=default) if spec.device == "auto" else spec for spec in specs)
 
     @cached_property
+    def gating(self) -> Gating:
+        """What judges scores in this run."""
+        from pytest_embedeval.plugin.gating import Gating
+
+        return Gating(self)
+
+    @cached_property
     def encoders(self) -> dict[str, object]:
         """Encoders by alias that conftests provide."""
         found: dict[str, object] = {}
@@ -99,6 +109,7 @@ class Session:
         """Raise a UsageError where matrix or gates are wrong; asks conftests for nothing that is not named."""
         if not is_configured(self.config):
             return
+        self._check_folders()
         if self.settings.models is not None:
             _ = self.specs
         for name in self.settings.gates:
@@ -108,6 +119,37 @@ class Session:
             if dataset not in self.settings.datasets and dataset not in self.provided_datasets:
                 known = (*self.settings.datasets, *self.provided_datasets)
                 raise UsageError(f"gates.{name!r}: unknown data set {dataset!r}; {did_you_mean(dataset, known)}")
+
+        if self.config.getoption("against") is not None:
+            self.check_against()
+
+    def _check_folders(self) -> None:
+        """Raise where the scores of a run would be written over the baselines, be these in use or off."""
+        stored = self.settings.baseline or self.settings.root / "baselines"
+        if stored.resolve() == (self.settings.out / "baselines").resolve():
+            raise UsageError(
+                f"{stored}: each run would write its own scores over the baselines; choose another folder with "
+                "--embedeval-out or --embedeval-baseline"
+            )
+        folder = self.settings.baseline
+        if folder is None or not (folder.exists() or self.config.getoption("embedeval_baseline")):
+            return
+        if not folder.is_dir() and not (any(map(self.config.getoption, UPDATE)) and not folder.exists()):
+            raise UsageError(f"{folder}: is no folder of baselines; --embedeval-update makes it, off uses none")
+
+    def check_against(self) -> None:
+        """Raise where `--against`, or its twin in TOML, names neither a model of the matrix nor a stored baseline."""
+        against, folder = self.settings.against, self.settings.baseline
+        if against is None:
+            return
+        stored = {path.stem for path in folder.glob("*.json")} if folder is not None else set()
+        known = {spec.alias for spec in self.specs} | stored
+        if against not in known:
+            stored_in = f"and no baseline in {folder}" if folder is not None else "(baselines are off)"
+            raise UsageError(
+                f"--against={against}: no model of the matrix {stored_in} has that alias; "
+                f"{did_you_mean(against, known)}"
+            )
 
     def header(self) -> list[str]:
         """Return the line of the run's header, if `--models` was given."""
@@ -197,48 +239,6 @@ class Session:
         """Keep what one test found for the report."""
         self.parts.add(part)
 
-    def finish(self, session: pytest.Session) -> None:
-        """Write the report, where there is anything to report."""
-        if self.is_worker:
-            return
-        try:
-            self._finish(session)
-        finally:
-            self.parts.discard()
-
-    def summarise(self, terminal: pytest.TerminalReporter) -> None:
-        """Print the table and the path of the report."""
-        if self._report is None:
-            return
-        from pytest_embedeval.report import table_lines
-
-        terminal.section("embedeval")
-        for line in table_lines(self._report):
-            terminal.line(line)
-        if self._problem:
-            terminal.line(f"the report could not be written: {self._problem}", red=True)
-        else:
-            terminal.line(f"report: {self.settings.out / 'report.json'}")
-
-    def _finish(self, session: pytest.Session) -> None:
-        parts = self.parts.read()
-        if not parts:
-            return
-        from pytest_embedeval.report import assemble, write_report, write_scores
-        from pytest_embedeval.report.environment import describe_run
-
-        aliases = [spec.alias for spec in self.specs]
-        run = describe_run(self.settings, aliases, self.started, time.time() - self.started)
-        self._report = assemble(run, parts, aliases)
-        self.config.hook.pytest_embedeval_report(report=self._report)
-        try:
-            write_scores(parts, self.settings.out)
-            write_report(self._report, self.settings.out)
-        except OSError as error:
-            self._problem = str(error)
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
     def _load(self, spec: ModelSpec) -> Model:
         from pytest_embedeval.models import Model, load_model
 
@@ -255,9 +255,10 @@ class Session:
             return load_model(spec, encoders={spec.source: own})
         return load_model(spec, encoders=self.encoders)
 
-    def _add_models(self, info: Any) -> None:
+    def _add_models(self, info: ModelInfo) -> None:
         from pytest_embedeval.report import Part
 
+        self.infos[info.alias] = info
         self.record(Part(models=[info]))
 
     def _progress(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import importlib
 import json
 from pathlib import Path
@@ -16,17 +17,26 @@ from tests.conftest import ROOT
 for _heavy in (
     "bm25s",
     "faiss",
+    "filelock",
     "sklearn.cluster",
     "sklearn.metrics",
     "Stemmer",
     "tqdm",
     "pytest_embedeval.evaluate",
+    "pytest_embedeval.models.callables",
     "pytest_embedeval.plugin.explain",
+    "pytest_embedeval.plugin.gating",
+    "pytest_embedeval.plugin.progress",
+    "pytest_embedeval.report.baselines",
     "pytest_embedeval.report.environment",
+    "pytest_embedeval.report.markdown",
     "pytest_embedeval.retrieval.bm25",
     "pytest_embedeval.retrieval.exact",
 ):
     importlib.import_module(_heavy)
+gc.freeze()  # each load of a model collects garbage, and would look through all of these
+
+RETRIEVAL = "suites/test_retrieval.py::test_retrieval"
 
 _CONFTEST = '''
 """Encoders of a user: good, useless, broken for some texts, and one whose loads are written down."""
@@ -70,6 +80,48 @@ def pytest_embedeval_load_model(spec):
     return encoder
 '''
 
+_UPGRADES = '''
+
+import json
+from pathlib import Path
+
+
+class Knowing:
+    """Finds the passage of every question, but as its second where it slips: in clinical wording first."""
+
+    def __init__(self, slips):
+        self.slips = slips
+
+    def encode_documents(self, texts):
+        return self.encode(texts)
+
+    def encode_queries(self, texts):
+        return self.encode(texts)
+
+    def encode(self, texts):
+        articles = json.loads(Path(__file__).with_name("medical.json").read_text(encoding="utf-8"))["data"]
+        passages = [passage for article in articles for passage in article["paragraphs"]]
+        asked = [(place, entry) for place, passage in enumerate(passages) for entry in passage["qas"]]
+        asked.sort(key=lambda found: (found[1]["phrasing"] != "clinical", found[1]["id"]))
+        own = {passage["context"]: (place, False) for place, passage in enumerate(passages)}
+        own |= {entry["question"]: (place, n < self.slips) for n, (place, entry) in enumerate(asked)}
+        vectors = np.zeros((len(texts), len(passages)), dtype=np.float32)
+        for row, text in enumerate(texts):
+            place, slips = own.get(text, (0, False))
+            vectors[row, place] = 0.5
+            if slips:
+                vectors[row, (place + 1) % len(passages)] = 1.0
+        return vectors
+
+
+_provided = pytest_embedeval_models
+
+
+def pytest_embedeval_models(config):
+    slips = {"perfect": 0, "careful": 2, "hasty": 8, "hurried": 24, "careless": 72}
+    return {**_provided(config), **{alias: Knowing(number) for alias, number in slips.items()}}
+'''
+
 _CONFIGURATION = """
 [datasets.medical]
 path = "medical.json"
@@ -99,7 +151,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures
     (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
     (folder / "embedeval.toml").write_text(_CONFIGURATION, encoding="utf-8")
     (folder / "pytest.ini").write_text(_INI, encoding="utf-8")
-    (folder / "medical.json").write_text(_few_passages(fixtures / "turkish_medical_qa.json"), encoding="utf-8")
+    (folder / "medical.json").write_text(_part_of(fixtures / "turkish_medical_qa.json", 4, 3, 1), encoding="utf-8")
     lines = (fixtures / "morphology_tr.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
     (folder / "forms.tsv").write_text("".join(lines[:13]), encoding="utf-8")
     suites = folder / "suites"
@@ -110,18 +162,34 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures
 
 
 @pytest.fixture
+def upgrades(project: pytest.Pytester, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Give the project 144 questions on 48 passages, and encoders whose scores are known.
+
+    `perfect` finds every passage first; `careful`, `hasty`, `hurried` and `careless` find it second for 2, 8, 24 and
+    72 questions, which costs half a reciprocal rank each. Of the first 41, all are worded clinically. The doctor, who
+    reads every text, is not called.
+    """
+    monkeypatch.setattr("pytest_embedeval.plugin.gating.examine", lambda data: ())
+    with (project.path / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(_UPGRADES)
+    questions = _part_of(fixtures / "turkish_medical_qa.json", 24, 2, 3)
+    (project.path / "medical.json").write_text(questions, encoding="utf-8")
+    return project
+
+
+@pytest.fixture
 def uncalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare a speed test the matrix products beside which it is timed."""
     monkeypatch.setattr("pytest_embedeval.plugin.speed._calibration", lambda: 50.0)
 
 
-def _few_passages(path: Path) -> str:
-    articles = json.loads(path.read_text(encoding="utf-8"))["data"][:4]
-    few = [
-        {"title": article["title"], "paragraphs": [{**p, "qas": p["qas"][:1]} for p in article["paragraphs"][:3]]}
-        for article in articles
+def _part_of(path: Path, articles: int, passages: int, questions: int) -> str:
+    """Return the first articles of a SQuAD file, with so many passages of each and questions on each passage."""
+    part = [
+        {**article, "paragraphs": [{**p, "qas": p["qas"][:questions]} for p in article["paragraphs"][:passages]]}
+        for article in json.loads(path.read_text(encoding="utf-8"))["data"][:articles]
     ]
-    return json.dumps({"data": few}, ensure_ascii=False)
+    return json.dumps({"data": part}, ensure_ascii=False)
 
 
 def configure(project: pytest.Pytester, text: str) -> None:
@@ -135,6 +203,34 @@ def read_report(project: pytest.Pytester, folder: str = ".embedeval") -> dict[st
     text = (project.path / folder / "report.json").read_text(encoding="utf-8")
     report: dict[str, Any] = json.loads(text, parse_constant=pytest.fail)
     return report
+
+
+_stored: dict[tuple[str, str], dict[str, str]] = {}
+
+
+def store(project: pytest.Pytester, models: str) -> None:
+    """Store what `test_retrieval` finds; one real update serves all tests, since its files depend on nothing else."""
+    folder = project.path / "baselines"
+    key = models, (project.path / "medical.json").read_text(encoding="utf-8")
+    if key not in _stored:
+        result = project.runpytest_inprocess(RETRIEVAL, f"--models={models}", "--embedeval-update")
+        assert result.ret == pytest.ExitCode.OK
+        _stored[key] = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
+    folder.mkdir(exist_ok=True)
+    for name, text in _stored[key].items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def read_verdicts(project: pytest.Pytester, rule: str, folder: str = ".embedeval") -> list[dict[str, Any]]:
+    """Return the verdicts of one rule that decide something."""
+    return [row for row in read_report(project, folder)["verdicts"] if row["rule"] == rule and not row["advisory"]]
+
+
+def read_baseline(project: pytest.Pytester, alias: str, folder: str = "baselines") -> dict[str, Any]:
+    """Return the stored baseline of an alias, which may hold no NaN and no infinity."""
+    text = (project.path / folder / f"{alias}.json").read_text(encoding="utf-8")
+    baseline: dict[str, Any] = json.loads(text, parse_constant=pytest.fail)
+    return baseline
 
 
 def read_scores(project: pytest.Pytester, folder: str = ".embedeval") -> list[dict[str, str]]:

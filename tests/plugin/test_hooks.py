@@ -175,3 +175,12 @@ def test_our_hooks_stand_pluggys_check_for_misspelt_ones(pytester: pytest.Pytest
         """
     )
     assert pytester.runpytest_inprocess().ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_a_report_hook_that_fails_loses_no_report(project: pytest.Pytester) -> None:
+    with (project.path / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write("\n\ndef pytest_embedeval_report(report):\n    raise ValueError('no such column')\n")
+    result = project.runpytest_inprocess("suites/test_retrieval.py::test_retrieval", "--models=letters")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["pytest_embedeval_report: ValueError: no such column"])
+    assert read_report(project)["measurements"]

@@ -12,7 +12,14 @@ from tests.plugin.conftest import read_report
 ONE_TEST = "suites/test_retrieval.py::test_retrieval"
 
 
-@pytest.mark.parametrize("flag", ["--models", "--embedeval-out", "--embedeval-device", "--embedeval-seed"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--models",
+        "--against",
+        *(f"--embedeval-{name}" for name in ("out", "device", "seed", "baseline", "policy", "tolerance", "github")),
+    ],
+)
 def test_no_option_goes_without_its_value(pytester: pytest.Pytester, flag: str) -> None:
     """An option with an optional value swallows the path that follows it."""
     result = pytester.runpytest_inprocess(flag)
@@ -23,8 +30,10 @@ def test_no_option_goes_without_its_value(pytester: pytest.Pytester, flag: str) 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--embedeval-device=tpu", "*--embedeval-device: 'tpu'; did you mean 'cpu'? Known: auto, cpu, cuda, mps*"),
+        ("--embedeval-device=tpu", "*--embedeval-device: must be one of auto, cpu, cuda, mps, not 'tpu'"),
         ("--embedeval-seed=many", "*--embedeval-seed: invalid int value: 'many'"),
+        ("--embedeval-seed=-1", "*--embedeval-seed: must be at least 0, and is -1"),
+        ("--embedeval-github=on", "*--embedeval-github: must be one of auto, off, not 'on'"),
     ],
 )
 def test_a_wrong_value_is_a_usage_error(pytester: pytest.Pytester, option: str, message: str) -> None:
@@ -57,7 +66,7 @@ def test_help_shows_the_group(pytester: pytest.Pytester) -> None:
         ("", '[models.own]\nsource = "bm25"\nsize = 3', "models.own.size: unknown key"),
         ("", "[gates.retrieval]", 'a gate is named "suite/dataset"'),
         ("", '[gates."retrieval/medical"]\n"mrr@10" = { mim = 0.5 }', "mrr@10.mim: unknown key; did you mean 'min'?"),
-        ("", '[gates."retrieval/medical"]\n"mrr@10" = {}', "mrr@10: needs min, max or both"),
+        ("", '[gates."retrieval/medical"]\n"mrr@10" = {}', "mrr@10: needs min, max, tolerance or primary = true"),
         ("", '[gates."retreival/medical"]', "unknown suite 'retreival'; did you mean 'retrieval'?"),
         ("", '[gates."retrieval/medicla"]', "unknown data set 'medicla'; did you mean 'medical'?"),
     ],
@@ -113,7 +122,12 @@ def test_the_command_line_wins_over_the_configuration(project: pytest.Pytester) 
     path.write_text('seed = 7\ndevice = "cuda"\nout = "a"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
     options = "--embedeval-seed=8", "--embedeval-device=cpu", "--embedeval-out=b", "--models=letters"
     project.runpytest_inprocess(ONE_TEST, *options).assert_outcomes(passed=1)
-    assert read_report(project, "b")["run"]["settings"] == {"models": ["letters"], "device": "cpu", "seed": 8}
+    settings = read_report(project, "b")["run"]["settings"]
+    assert {key: settings[key] for key in ("models", "device", "seed")} == {
+        "models": ["letters"],
+        "device": "cpu",
+        "seed": 8,
+    }
     assert not (project.path / "a").exists()
 
 
@@ -128,7 +142,7 @@ def test_out_is_relative_to_where_pytest_is_called(
     )
     result.assert_outcomes(passed=1)
     folder = project.path / "suites" / out
-    assert {path.name for path in folder.iterdir()} == {"report.json", "scores.csv"}
+    assert {path.name for path in folder.glob("*.*")} == {"report.json", "scores.csv", "texts.json"}
     assert f"report: {folder / 'report.json'}" in result.outlines
 
 

@@ -17,7 +17,8 @@ RETRIEVAL = "suites/test_retrieval.py::test_retrieval"
 @pytest.mark.usefixtures("uncalibrated")
 def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None:
     configure(project, '[gates."retrieval/medical"]\n"mrr@10" = { min = 0.1 }\n')
-    project.runpytest_inprocess("suites", "--models=constant,bm25,gone=./gone", "-k", "not contract")
+    models = "--models=constant,bm25,gone=./gone"
+    project.runpytest_inprocess("suites", models, "--against=bm25", "-k", "not contract")
     report = read_report(project)
     assert {key: _keys(value) for key, value in report.items()} == {
         "schema_version": set(),
@@ -27,14 +28,18 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
             *("precision", "device", "load_s", "error"),
         },
         "datasets": {"name", "fingerprint", "language", "queries", "documents", "judgements", "findings"},
-        "measurements": {"model", "suite", "dataset", "metric", "value", "n", "low", "high"},
+        "measurements": {"model", "suite", "dataset", "metric", "value", "n", "low", "high", "worst", "best"},
         "speed": {
             *("model", "task", "texts_per_s", "tokens_per_s", "p50_ms", "p95_ms", "rounds"),
             *("peak_memory_mib", "calibration"),
         },
         "verdicts": {
             *("model", "suite", "dataset", "metric", "rule", "value", "bound", "delta", "low", "high", "n"),
-            *("differ", "state", "reason"),
+            *("differ", "state", "reason", "reference", "change", "slice", "advisory"),
+        },
+        "comparisons": {
+            *("model", "reference", "rule", "suite", "dataset", "metric", "before", "after", "n", "lost", "won"),
+            *("overlap", "slices", "queries"),
         },
     }
     assert set(report["run"]["git"]) == {"commit", "dirty"}
@@ -132,9 +137,10 @@ def test_both_files_are_written_when_the_run_is_interrupted(project: pytest.Pyte
     )
     result = project.runpytest_inprocess("test_own.py", "--models=letters,constant", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert {row["model"] for row in read_report(project)["measurements"]} == {"letters"}
-    assert len(read_scores(project)) == 11 * 12
-    result.stdout.fnmatch_lines([f"report: {project.path / '.embedeval' / 'report.json'}"])
+    folder = ".embedeval/interrupted"  # so that the report of the last whole run stays
+    assert {row["model"] for row in read_report(project, folder)["measurements"]} == {"letters"}
+    assert len(read_scores(project, folder)) == 11 * 12
+    result.stdout.fnmatch_lines([f"report: {project.path / folder / 'report.json'}"])
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(project: pytest.Pytester) -> None:
@@ -152,7 +158,8 @@ def test_a_second_run_replaces_the_files(project: pytest.Pytester) -> None:
         project.runpytest_inprocess(RETRIEVAL, f"--models={alias}").assert_outcomes(passed=1)
     assert {row["alias"] for row in read_report(project)["models"]} == {"constant"}
     assert {row["model"] for row in read_scores(project)} == {"constant"}
-    assert {path.name for path in (project.path / ".embedeval").iterdir()} == {"report.json", "scores.csv"}
+    found = {str(path.relative_to(project.path / ".embedeval")) for path in (project.path / ".embedeval").rglob("*.*")}
+    assert found - {".lock"} == {"report.json", "scores.csv", "texts.json", "baselines/constant.json"}
 
 
 @pytest.mark.parametrize("family", ["xunit1", "xunit2"])

@@ -1,0 +1,139 @@
+"""Scores on their way to a verdict: results and texts of this run, kept until others are compared with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pytest_embedeval.datasets import Finding, RetrievalData, WordData
+from pytest_embedeval.datasets.doctor import examine
+from pytest_embedeval.datasets.fields import fields_by_id
+from pytest_embedeval.errors import BaselineError, UsageError
+from pytest_embedeval.evaluate import measurements
+from pytest_embedeval.gate import Excerpts, Judge, Result, Update
+from pytest_embedeval.metrics import Scores
+from pytest_embedeval.models import ModelInfo
+from pytest_embedeval.plugin.options import UPDATE
+from pytest_embedeval.report import Part, ResultRow
+from pytest_embedeval.report.environment import library_versions
+from pytest_embedeval.report.rows import dataset_row, excerpts_of, power_finding, score_rows
+
+if TYPE_CHECKING:
+    from pytest_embedeval.plugin.state import Session
+
+
+class Gating:
+    """Notes and judges the scores of one run.
+
+    Attributes
+    ----------
+    by
+        The rules: thresholds, baselines, `--against`.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.by = Judge(session.settings, Update(*(session.config.getoption(name) for name in UPDATE)))
+        self._results: dict[tuple[str, str], Result] = {}
+        self._excerpts: dict[str, Excerpts] = {}
+        self._findings: dict[str, tuple[Finding, ...]] = {}
+
+    def note(self, scores: Scores, data: RetrievalData | WordData) -> list[tuple[str, float | None]]:
+        """Record scores for the report, and return what JUnit and others are told: (name, value)."""
+        rows = measurements(scores)
+        excerpts = excerpts_of(data, scores)
+        known = self._excerpts.get(data.name)
+        self._excerpts[data.name] = known.joined(excerpts) if known else excerpts
+        self.session.record(
+            Part(
+                datasets=[dataset_row(data, self._examined(data))],
+                measurements=rows,
+                scores=score_rows(scores),
+                excerpts=[excerpts],
+            )
+        )
+        return [(f"embedeval.{scores.suite}.{scores.dataset}.{row.metric}", row.value) for row in rows]
+
+    def judge(self, scores: Scores, test: str) -> Part:
+        """Judge scores by every rule that applies, and record it.
+
+        Under xdist the reference of `--against` may be on another worker: that comparison is then made at the end.
+
+        Parameters
+        ----------
+        test
+            File and function of the test that asks.
+
+        Raises
+        ------
+        DatasetError
+            A field of `slices` or `clusters` does not exist.
+        """
+        alias, place = scores.model, f"{scores.suite}/{scores.dataset}"
+        result = self._keep(scores, test)
+        excerpts = self._excerpts.get(scores.dataset)
+        rows = measurements(scores)
+        judgements = [self.by.by_baseline(alias, place, result, excerpts)]
+        if not self.session.is_worker and self.reference_takes([test]):
+            reference = self._results.get((self.session.settings.against or "", place))
+            judgements.append(self.by.against(alias, place, result, reference, excerpts))
+        part = Part(
+            verdicts=[*self.by.thresholds(alias, place, rows), *(v for verdicts, _ in judgements for v in verdicts)],
+            comparisons=[comparison for _, comparisons in judgements for comparison in comparisons],
+            results=[ResultRow(model=alias, suite=scores.suite, dataset=scores.dataset, result=result)],
+        )
+        self.session.record(part)
+        return part.model_copy(update={"measurements": rows})
+
+    def reference_takes(self, tests: Sequence[str]) -> bool:
+        """Whether the reference of `--against` can take these tests; bm25 takes none that needs vectors."""
+        against = self.session.settings.against
+        if against is None or not self.session.selection.need_vectors.issuperset(tests):
+            return True
+        for spec in self.session.specs:
+            if spec.alias == against:
+                return not spec.is_lexical
+        try:
+            stored = self.by.baseline(against)
+        except BaselineError:
+            return True
+        return stored is None or all(result.model.kind != "lexical" for result in stored.results.values())
+
+    def _examined(self, data: RetrievalData | WordData) -> tuple[Finding, ...]:
+        """Return what the doctor finds, once per data set and process."""
+        if data.fingerprint not in self._findings:
+            settings = self.session.settings
+            table = settings.datasets.get(data.name)
+            clusters = table.clusters if table else None
+            n = len(data.queries) if isinstance(data, RetrievalData) else len(data.items)
+            things = "queries" if isinstance(data, RetrievalData) else "items"
+            if clusters is not None:
+                things = f"clusters by {clusters}"
+                n = len({fields.get(clusters) for fields in fields_by_id(data, [clusters]).values()})
+            shown = power_finding(n, things, settings.tolerance) if n >= settings.min_queries else None
+            self._findings[data.fingerprint] = (*examine(data), *filter(None, [shown]))
+        return self._findings[data.fingerprint]
+
+    def _keep(self, scores: Scores, test: str) -> Result:
+        table = self.session.settings.datasets.get(scores.dataset)
+        fields: dict[str, dict[str, str]] = {}
+        if table is not None and (table.slices or table.clusters):
+            names = dict.fromkeys((*table.slices, *filter(None, [table.clusters])))
+            fields = fields_by_id(self.session.dataset(scores.dataset), names)
+        result = Result.of(
+            scores,
+            self.session.infos.get(scores.model, ModelInfo(scores.model, "python")),
+            language=table.language if table else None,
+            fields=fields,
+            versions=library_versions(),
+            tests=[test],
+        )
+        key = scores.model, f"{scores.suite}/{scores.dataset}"
+        known = self._results.get(key)
+        if known is not None and (known.dataset, known.parameters) != (result.dataset, result.parameters):
+            raise UsageError(
+                f"{key[1]} is gated twice with other data or parameters ({known.parameters} and {result.parameters}, "
+                f"{test}); give one of them a data set of its own name"
+            )
+        self._results[key] = known.joined(result) if known else result
+        return result
