@@ -50,6 +50,11 @@ def fetch(repository: str, revision: str | None) -> tuple[Path, str]:
     return Path(folder), str(commit)
 
 
+def is_cached(repository: str, revision: str | None = None) -> bool:
+    """Whether the files of a model of the hub, weights included, are in the local cache."""
+    return _cached(repository, revision) is not None
+
+
 def _cached(repository: str, revision: str | None) -> Path | None:
     from huggingface_hub import snapshot_download
 
