@@ -30,7 +30,7 @@ def of(*languages: str) -> list[object]:
 
 
 def test_every_snippet_has_a_language_that_is_checked() -> None:
-    assert {snippet.values[0] for snippet in SNIPPETS} <= {"bash", "python", "toml", "text"}
+    assert {snippet.values[0] for snippet in SNIPPETS} <= {"bash", "python", "toml", "text", "yaml"}
 
 
 @pytest.mark.parametrize(("language", "text"), of("toml"))
@@ -77,6 +77,13 @@ def test_commands_name_what_exists(language: str, text: str) -> None:
                 assert parse_matrix(word.removeprefix("--models="))
             if re.search(r"^(\S+\.(txt|py|toml)|suites/)$", word):
                 assert (ROOT / word).exists(), word
+
+
+@pytest.mark.parametrize(("language", "text"), of("yaml"))
+def test_workflows_parse_and_so_do_their_matrices(language: str, text: str) -> None:
+    assert pytest.importorskip("yaml").safe_load(text)
+    for entries in re.findall(r"--models=(\S+)", text):
+        assert parse_matrix(entries)
 
 
 def test_the_readme_shows_the_two_commands_that_continuous_integration_runs() -> None:

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "pytest_embedeval"
 ROOMS = ["models", "datasets", "vectors", "retrieval", "metrics", "gate", "report"]
-ON_TOP = ["evaluate", "plugin"]
+ON_TOP = ["evaluate", "plugin", "cli", "__main__"]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -63,6 +63,8 @@ def test_only_the_plugin_imports_pytest(path: Path) -> None:
         ("huggingface_hub", "models/hub.py"),
         ("sklearn", "metrics/clusters.py"),
         ("tqdm", "plugin/progress.py"),
+        ("py3langid", "datasets/languages.py"),
+        ("filelock", "report/files.py"),
     ],
 )
 def test_each_library_is_imported_in_one_module(library: str, owner: str) -> None:
