@@ -230,7 +230,8 @@ class _Pairs:
             return f"{head}: not worse by more than {terms.tolerance:g} on {counted}"
         if not found.differ:
             least = least_queries(terms.tolerance / found.span)
-            return f"{head}: none of {len(found)} {self.unit} differs; it takes {least:,} such to show that it is not worse"
+            same = f"none of {len(found)} {self.unit} differs"
+            return f"{head}: {same}; it takes {least:,} such to show that it is not worse"
         settle = f"about {_settling(found, terms):,} would settle it"
         if fell:
             return (
