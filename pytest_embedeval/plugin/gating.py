@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_embedeval.datasets import Finding, RetrievalData, WordData
-from pytest_embedeval.datasets.doctor import examine
+from pytest_embedeval.datasets.doctor import examine, truncation
 from pytest_embedeval.datasets.fields import fields_by_id
 from pytest_embedeval.errors import BaselineError, UsageError
 from pytest_embedeval.evaluate import measurements
 from pytest_embedeval.gate import Excerpts, Judge, Result, Update
 from pytest_embedeval.metrics import Scores
 from pytest_embedeval.models import ModelInfo
+from pytest_embedeval.models.catalogue import catalogue
 from pytest_embedeval.plugin.options import UPDATE
 from pytest_embedeval.report import Part, ResultRow
 from pytest_embedeval.report.environment import library_versions
@@ -111,8 +112,21 @@ class Gating:
                 things = f"clusters by {clusters}"
                 n = len({fields.get(clusters) for fields in fields_by_id(data, [clusters]).values()})
             shown = power_finding(n, things, settings.tolerance) if n >= settings.min_queries else None
-            self._findings[data.fingerprint] = (*examine(data), *filter(None, [shown]))
+            self._findings[data.fingerprint] = (*examine(data), *self._cut_off(data), *filter(None, [shown]))
         return self._findings[data.fingerprint]
+
+    def _cut_off(self, data: RetrievalData | WordData) -> Iterator[Finding]:
+        """Yield the models of the matrix that would cut documents off, as far as the catalogue knows their limits."""
+        if isinstance(data, WordData):
+            return
+        cut = truncation(data)
+        for spec in self.session.specs:
+            if cut.get(spec.source):
+                message = (
+                    f"{spec.alias} reads {catalogue()[spec.source].max_tokens} tokens; by their characters, "
+                    f"{cut[spec.source]:,} of {len(data.documents):,} documents are longer and would be cut off"
+                )
+                yield Finding("truncation-risk", cut[spec.source], message)
 
     def _keep(self, scores: Scores, test: str) -> Result:
         table = self.session.settings.datasets.get(scores.dataset)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tabulate import tabulate
 
-from pytest_embedeval.gate import Verdict
+from pytest_embedeval.gate import Verdict, signed
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import Report
 
@@ -32,11 +32,25 @@ def table_lines(report: Report) -> Iterator[str]:
     for model in report.models:
         if model.error:
             yield f"not loaded  {model.alias}: {model.error}"
-    for verdict in report.verdicts:
-        if verdict.change == "improved" and not verdict.advisory:
-            yield f"{'improved':<10}  {_where(verdict)}: {verdict.reason}"
-        elif verdict.state != "pass" and (not verdict.advisory or verdict.change == "regressed"):
-            yield failure_line(verdict)
+    for where, verdicts in _by_place(report.verdicts):
+        deciding = [verdict for verdict in verdicts if not verdict.advisory]
+        for verdict in deciding:
+            if verdict.change == "improved":
+                yield f"{'improved':<10}  {where}: {verdict.reason}"
+            elif verdict.state != "pass":
+                yield failure_line(verdict)
+        regressed = [verdict for verdict in verdicts if verdict.advisory and verdict.change == "regressed"]
+        if regressed:
+            fallen = ", ".join(f"{verdict.metric} {signed(verdict.delta or 0.0)}" for verdict in regressed)
+            yield f"{'advisory':<10}  {where}: REGRESSED too: {fallen}"
+
+
+def _by_place(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, list[Verdict]]]:
+    """Yield what is said of each model on each data set together, in the order of the report."""
+    places: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        places.setdefault(_where(verdict), []).append(verdict)
+    yield from places.items()
 
 
 def failure_line(verdict: Verdict) -> str:

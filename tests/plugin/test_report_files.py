@@ -313,3 +313,16 @@ def _keys(value: object) -> set[str]:
     rows = value if isinstance(value, list) else [value]
     assert rows
     return {key for row in rows if isinstance(row, dict) for key in row}
+
+
+def test_the_report_holds_what_the_doctor_finds(project: pytest.Pytester) -> None:
+    project.runpytest_inprocess(RETRIEVAL, "--models=bm25,minilm-en", "-k", "bm25").assert_outcomes(
+        passed=1, deselected=1
+    )
+    (row,) = read_report(project)["datasets"]
+    found = {finding["kind"]: finding for finding in row["findings"]}
+    assert {"document-lengths", "query-lengths", "unjudged-pairs"} <= found.keys()
+    assert found["truncation-risk"]["message"] == (
+        "minilm-en reads 256 tokens; by their characters, 12 of 12 documents are longer and would be cut off"
+    )
+    assert "smallest-drop" not in found  # twelve questions have no interval

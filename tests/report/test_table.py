@@ -103,7 +103,7 @@ def test_comparisons_name_their_reference_and_what_they_found() -> None:
         replace(verdict, change="improved"),
         replace(against, state="inconclusive", reason="too few queries"),
         replace(against, state="fail", reason="worse"),
-        replace(against, state="fail", change="regressed", advisory=True, reason="recall@1 is worse"),
+        replace(against, state="fail", change="regressed", advisory=True, metric="recall@1", delta=-0.1),
         replace(verdict, change="non-inferior", reason="silent"),
         replace(verdict, change="improved", advisory=True, reason="silent"),
         replace(against, state="inconclusive", advisory=True, reason="silent"),
@@ -113,7 +113,7 @@ def test_comparisons_name_their_reference_and_what_they_found() -> None:
         "improved    a retrieval/medical: better",
         "warning     a retrieval/medical against prod: too few queries",
         "fail        a retrieval/medical against prod: worse",
-        "advisory    a retrieval/medical against prod: recall@1 is worse",
+        "advisory    a retrieval/medical against prod: REGRESSED too: recall@1 −0.100",
     ]
     assert not any("silent" in line for line in lines)
 
