@@ -161,6 +161,14 @@ def load_settings(root: Path) -> Settings:
     return _Reader(path, root).settings(table)
 
 
+def project_root(start: Path) -> Path:
+    """Return the nearest folder, from `start` upwards, that is configured; `start` itself where none is."""
+    for folder in (start, *start.parents):
+        if _find_table(folder)[1]:
+            return folder
+    return start
+
+
 def _find_table(root: Path) -> tuple[Path, Mapping[str, Any]]:
     own = root / "embedeval.toml"
     if own.is_file():
@@ -273,6 +281,8 @@ class _Reader:
         for name, number in numbers.items():
             if not math.isfinite(number):
                 raise self.fail(f"{key}.{name}", f"must be a finite number, not {number}")
+        if numbers.get("min", -math.inf) > numbers.get("max", math.inf):
+            raise self.fail(key, f"min {numbers['min']:g} is above max {numbers['max']:g}")
         problem = problem_with("tolerance", numbers.get("tolerance", 0.02))
         if problem:
             raise self.fail(f"{key}.tolerance", problem)

@@ -214,6 +214,7 @@ DATASET = "[datasets.d]\npath = 'd.json'\n"
         (RETRIEVAL + "'mrr@10' = {}", "gates.retrieval/d.mrr@10: needs min, max, tolerance or primary = true"),
         (RETRIEVAL + "'mrr@10' = { primary = false }", "gates.retrieval/d.mrr@10: needs min, max, tolerance or "),
         (RETRIEVAL + "'mrr@10' = { tolerance = 0 }", "gates.retrieval/d.mrr@10.tolerance: must lie between 0 and 1"),
+        (RETRIEVAL + "'mrr@10' = { min = 0.3, max = 0.1 }", "gates.retrieval/d.mrr@10: min 0.3 is above max 0.1"),
         ("tolerance = 1.0", "tolerance: must lie between 0 and 1, for example 0.02, not 1"),
         ("policy = 'lenient'", "policy: must be one of observed, strict, proven, not 'lenient'"),
         ("min_queries = 1", "min_queries: must be at least 2, and is 1"),

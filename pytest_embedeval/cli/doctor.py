@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_embedeval.cli.parsers import Commands, command, wrapped
 from pytest_embedeval.errors import UsageError, did_you_mean
-from pytest_embedeval.settings import FORMATS, DatasetTable, Settings, load_settings
+from pytest_embedeval.settings import FORMATS, DatasetTable, Settings, load_settings, project_root
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import Finding, RetrievalData, WordData
@@ -20,7 +20,7 @@ _DEVIATIONS = (0.08, 0.17, 0.30)
 _NO_WORSE_HEAD = 'queries for "no worse" at sd'
 _EXAMPLES = """\
   pytest-embedeval doctor medical
-      a data set that pyproject.toml or embedeval.toml of this folder names
+      a data set that pyproject.toml or embedeval.toml names
   pytest-embedeval doctor questions.json --language tr
       a file in SQuAD format (or .tsv: morphology items)
   pytest-embedeval doctor test.json --against train.json --language tr
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from pytest_embedeval.datasets import RetrievalData
 
-    settings = load_settings(Path.cwd())
+    settings = load_settings(project_root(Path.cwd()))
     given = _load(arguments.dataset, arguments, settings)
     other = _load(arguments.against, arguments, settings).data if arguments.against else None
     if other is not None and not (isinstance(given.data, RetrievalData) and isinstance(other, RetrievalData)):

@@ -72,6 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     if report.measurements:
         _check(arguments, report, judge)
         _check_fields(kept, settings)
+    rules = settings.root / settings.file
+    told = f"run of {report.run.started}, by {rules if rules.exists() else 'no configuration, here or above'}"
+    print("\n".join(wrapped(told, 2)))
     said = [_say(model, kept, judge, arguments.min) for model in report.models]
     if not report.measurements:
         raise UsageError(f"{arguments.report}: the run measured nothing; there is nothing to judge")
@@ -80,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     if True not in said:
         stored = f"no baseline is in {settings.baseline}" if settings.baseline else "baselines are off"
         raise UsageError(
-            f"{arguments.report}: nothing was judged: {settings.file} of this folder has no threshold for what was "
+            f"{arguments.report}: nothing was judged: {settings.file} has no threshold for what was "
             f"measured, {stored}, and no other model is compared with; --min=mrr@10=0.35 sets a threshold"
         )
     return 0
@@ -106,9 +109,9 @@ def _settings(arguments: argparse.Namespace, report: Report) -> Settings:
     """Lay the options over the configuration of this folder; `--against` is by default that of the run."""
     from dataclasses import replace
 
-    from pytest_embedeval.settings import baseline_folder, load_settings, problem_with
+    from pytest_embedeval.settings import baseline_folder, load_settings, problem_with, project_root
 
-    settings = load_settings(Path.cwd())
+    settings = load_settings(project_root(Path.cwd()))
     given: dict[str, Any] = {}
     for name in ("policy", "tolerance"):
         value = getattr(arguments, name)

@@ -33,6 +33,8 @@ class Update:
 
 MISSING = "no baseline of"  # how the reason of a verdict begins that storing these scores would mend
 
+FELL = "the score fell, and is not written without --embedeval-accept-worse"  # how that of a refused update ends
+
 Judgement = tuple[list[Verdict], list[Comparison]]
 
 
@@ -116,7 +118,7 @@ class Judge:
         step = plan_update(place, result, reference, self.rules(alias, place), accept_worse=self.update.accept_worse)
         informing = [replace(verdict, advisory=True) for verdict in verdicts]
         if step.step == "worse":
-            reason = f"{step.line}: the score fell, and is not written without --embedeval-accept-worse"
+            reason = f"{step.line}: {FELL}"
             refused = self._error(where, result, reason)
             before = reference.metrics.get(refused.metric)
             refused = replace(refused, bound=before.value if before else None)

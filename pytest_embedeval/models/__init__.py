@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_embedeval.models.encoder import Encoder, Model, ModelInfo, Prompts
 from pytest_embedeval.models.load import failed, load_model
-from pytest_embedeval.models.spec import DEFAULT_MATRIX, ModelSpec, parse_entry, parse_matrix
+from pytest_embedeval.models.spec import DEFAULT_MATRIX, ModelSpec, known_names, parse_entry, parse_matrix
 
 __all__ = [
     "DEFAULT_MATRIX",
@@ -14,6 +14,7 @@ __all__ = [
     "ModelSpec",
     "Prompts",
     "failed",
+    "known_names",
     "load_model",
     "parse_entry",
     "parse_matrix",

@@ -79,6 +79,11 @@ class ModelSpec:
         return self.dim or native
 
 
+def known_names() -> set[str]:
+    """Return the names that an entry may have as its source without any configuration."""
+    return {LEXICAL, *PACKAGED, *catalogue()}
+
+
 def parse_matrix(
     entries: str | Iterable[str],
     tables: Mapping[str, ModelTable] | None = None,
@@ -181,7 +186,7 @@ def _defined(source: str, tables: Mapping[str, ModelTable], encoders: Collection
         return ModelSpec(alias=source, source=source)
     if source.endswith("+bm25"):
         raise UsageError(f"{entry!r}: hybrid entries are not supported by this version")
-    known = {*tables, *encoders, LEXICAL, *PACKAGED, *catalogue()}
+    known = {*tables, *encoders, *known_names()}
     raise UsageError(
         f"unknown model {source!r}; {did_you_mean(source, known)}; or a hub id (owner/name), or a folder (./name)"
     )

@@ -93,7 +93,7 @@ def _metrics_table(part: Part) -> str:
 
 def _ways_out(settings: Settings, failed: Sequence[Verdict], arguments: Sequence[str]) -> Iterator[str]:
     """Yield the lines that say where the bounds stand, and the command that would accept what failed."""
-    from pytest_embedeval.gate.judge import MISSING
+    from pytest_embedeval.gate.judge import FELL, MISSING
 
     first = failed[0]
     gate = f"{first.suite}/{first.dataset}"
@@ -102,10 +102,13 @@ def _ways_out(settings: Settings, failed: Sequence[Verdict], arguments: Sequence
             f"The bounds stand in {settings.heading('gates', gate)} of {settings.file}; "
             f"for this model alone: {settings.heading('gates', gate, first.model)}"
         )
+        return  # what breaks a bound stays red, whatever is stored
     stored = [verdict for verdict in failed if verdict.rule == "baseline"]
     missing = any(verdict.reason.startswith(MISSING) for verdict in stored)
     if missing or any(verdict.bound is not None for verdict in stored):  # else it is damaged; its reason says the mend
-        flags = ["--embedeval-update-new"] if missing else ["--embedeval-update", "--embedeval-accept-worse"]
+        fell = any(verdict.state == "fail" or verdict.reason.endswith(FELL) for verdict in stored)
+        flags = ["--embedeval-update", *(["--embedeval-accept-worse"] if fell else [])]
+        flags = ["--embedeval-update-new"] if missing else flags
         given = [argument for argument in arguments if not argument.startswith(_UPDATES)]
         yield f"To accept these scores as the baseline of {first.model}: {shlex.join(['pytest', *given, *flags])}"
     if any(verdict.rule == "against" and verdict.state == "fail" for verdict in failed):

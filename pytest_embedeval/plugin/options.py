@@ -112,4 +112,9 @@ def settings_from(config: pytest.Config) -> Settings:
         given[name] = value
     if config.getoption("embedeval_accept_worse") and not config.getoption("embedeval_update"):
         raise UsageError("--embedeval-accept-worse only says what --embedeval-update may write; give both")
-    return replace(settings, **given)
+    if config.getoption("embedeval_update") and config.getoption("embedeval_update_new"):
+        raise UsageError("--embedeval-update rewrites and adds, --embedeval-update-new only adds; give one of them")
+    settings = replace(settings, **given)
+    if settings.baseline is None and any(map(config.getoption, UPDATE)):
+        raise UsageError("there is no folder of baselines to update (--embedeval-baseline=off)")
+    return settings

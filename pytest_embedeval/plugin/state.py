@@ -120,8 +120,29 @@ class Session:
                 known = (*self.settings.datasets, *self.provided_datasets)
                 raise UsageError(f"gates.{name!r}: unknown data set {dataset!r}; {did_you_mean(dataset, known)}")
 
+        self._check_aliases()
         if self.config.getoption("against") is not None:
             self.check_against()
+
+    def _check_aliases(self) -> None:
+        """Raise where a gate names an alias that nothing else knows: its bounds would never be applied."""
+        from pytest_embedeval.models import known_names
+        from pytest_embedeval.settings import load_settings
+
+        named = {alias: place for place, gate in self.settings.gates.items() for alias in gate.by_alias}
+        if not named:
+            return
+        written = load_settings(self.config.rootpath).models or ()  # the command line may ask for some of them only
+        entries = (entry.partition("=")[0].partition(":")[0] for entry in written)
+        folder = self.settings.baseline
+        stored = (path.stem for path in folder.glob("*.json")) if folder is not None else ()
+        known = {*entries, *stored, *known_names(), *self.settings.model_tables}
+        if known.issuperset(named):
+            return
+        known |= {spec.alias for spec in self.specs} | self.encoders.keys()
+        for alias, place in named.items():
+            if alias not in known:
+                raise UsageError(f"gates.{place!r}: no model has the alias {alias!r}; {did_you_mean(alias, known)}")
 
     def _check_folders(self) -> None:
         """Raise where the scores of a run would be written over the baselines, be these in use or off."""

@@ -141,7 +141,8 @@ def verdicts(capsys: pytest.CaptureFixture[str], code: int, *arguments: str | Pa
     assert not err
     words = [line.split() for line in out.splitlines() if len(line) > 80 or line != line.rstrip()]
     assert [line for line in words if len(line) > 1] == []  # a path is not broken
-    blocks = re.split(r"\n(?=\S)", out.rstrip("\n"))
+    run, *blocks = re.split(r"\n(?=\S)", out.rstrip("\n"))
+    assert run.startswith("run of 20")
     return {block.split()[0].rstrip(":"): " ".join(block.split()[1:]) for block in blocks}
 
 
@@ -457,7 +458,7 @@ def test_a_run_that_no_rule_applies_to_is_not_judged(capsys: pytest.CaptureFixtu
     """In the wrong folder there is neither threshold nor baseline; that must not be green."""
     edit_report(run, lambda report: report["run"]["settings"].update(against=None))
     said = refusal(capsys, run)
-    assert said.startswith("pytest-embedeval: .embedeval: nothing was judged: pyproject.toml of this folder has no ")
+    assert said.startswith("pytest-embedeval: .embedeval: nothing was judged: pyproject.toml has no ")
     assert said.endswith("--min=mrr@10=0.35 sets a threshold")
 
 

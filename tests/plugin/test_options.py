@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.plugin.conftest import read_report
+from tests.plugin.conftest import configure, read_report
 
 ONE_TEST = "suites/test_retrieval.py::test_retrieval"
 
@@ -165,3 +165,27 @@ def _move_to_pyproject(project: pytest.Pytester, head: str) -> None:
     )
     (project.path / "embedeval.toml").unlink()
     (project.path / "pyproject.toml").write_text(f"[tool.embedeval]\n{head}\n{tables}", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--embedeval-update", "--embedeval-update-new"], "*--embedeval-update-new only adds; give one of them"),
+        (["--embedeval-update", "--embedeval-baseline=off"], "*no folder of baselines to update*"),
+    ],
+    ids=["both updates", "an update of none"],
+)
+def test_updates_that_contradict_each_other_are_usage_errors(
+    project: pytest.Pytester, options: list[str], message: str
+) -> None:
+    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+
+
+def test_bounds_for_an_alias_that_nothing_has_are_a_usage_error(project: pytest.Pytester) -> None:
+    """They would never be applied, and the run would be green."""
+    configure(project, '[gates."retrieval/medical".lettres]\n"mrr@10" = { min = 0.9 }\n')
+    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no model has the alias 'lettres'; did you mean 'letters'?*"])

@@ -38,7 +38,6 @@ def test_last_failed_judges_only_the_model_that_failed(project: pytest.Pytester)
     assert [row["alias"] for row in read_report(project)["models"]] == ["constant"]
 
 
-@pytest.mark.usefixtures("uncalibrated")
 @pytest.mark.parametrize(
     ("plugin", "outcomes"),
     [
@@ -50,8 +49,9 @@ def test_last_failed_judges_only_the_model_that_failed(project: pytest.Pytester)
 def test_plugins_may_be_loaded_one_by_one(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugin: str, outcomes: dict[str, int]
 ) -> None:
+    """In a process of its own: pytest warns of a plugin that this process has imported before it could rewrite it."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    result = project.runpytest_inprocess(
+    result = project.runpytest_subprocess(
         "-p", "pytest_embedeval.plugin", "-p", plugin, "suites/test_speed.py", "--models=constant"
     )
     result.assert_outcomes(**outcomes)
