@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_embedeval.errors import UsageError, did_you_mean
+from pytest_embedeval.folders import baseline_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 FORMATS = ("squad", "morphology")
@@ -52,6 +53,11 @@ class DatasetTable:
     no_relevant: str = "error"
     slices: tuple[str, ...] = ()
     clusters: str | None = None
+
+    @property
+    def kept_fields(self) -> tuple[str, ...]:
+        """Fields that have to be kept with each query: those to slice by, and that of the clusters."""
+        return tuple(dict.fromkeys((*self.slices, *filter(None, [self.clusters]))))
 
 
 @dataclass(frozen=True)
@@ -137,11 +143,6 @@ def problem_with(key: str, value: Any) -> str | None:
     if least is not None and value < least:
         return f"must be at least {least}, and is {value}"
     return None
-
-
-def baseline_folder(base: Path, value: str) -> Path | None:
-    """Return the folder of the baselines, relative to `base`; None for `off`."""
-    return None if value == "off" else base / value
 
 
 def load_settings(root: Path) -> Settings:

@@ -163,9 +163,10 @@ def _truncation(data: RetrievalData) -> Iterator[str]:
 
 
 def _power(given: _Given, settings: Settings) -> Iterator[str]:
+    from pytest_embedeval.datasets.fields import judged_apart
     from pytest_embedeval.gate.power import can_show_non_inferior, least_queries, queries_needed, smallest_drop
 
-    n, things = _counted(given)
+    n, things = judged_apart(given.data, given.table.clusters)
     if n < settings.min_queries:
         yield f"{n} {things} are fewer than {settings.min_queries}: no interval is taken, only thresholds judge."
         return
@@ -188,19 +189,6 @@ def _power(given: _Given, settings: Settings) -> Iterator[str]:
             f"takes {least_queries(never[-1]):,} or more, even if no score changes."
         )
     yield from wrapped(_sharing(given))
-
-
-def _counted(given: _Given) -> tuple[int, str]:
-    """Return on how many differences a comparison of this data rests, and what they are."""
-    from pytest_embedeval.datasets import RetrievalData
-    from pytest_embedeval.datasets.fields import fields_by_id
-
-    data, clusters = given.data, given.table.clusters
-    ids = data.query_ids if isinstance(data, RetrievalData) else [item.id for item in data.items]
-    if clusters is None:
-        return len(ids), "queries" if isinstance(data, RetrievalData) else "items"
-    fields = fields_by_id(data, [clusters])
-    return len({fields.get(identity, {}).get(clusters, "") for identity in ids}), f"clusters by {clusters}"
 
 
 def _sharing(given: _Given) -> str:

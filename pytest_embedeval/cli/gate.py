@@ -109,7 +109,8 @@ def _settings(arguments: argparse.Namespace, report: Report) -> Settings:
     """Lay the options over the configuration of this folder; `--against` is by default that of the run."""
     from dataclasses import replace
 
-    from pytest_embedeval.settings import baseline_folder, load_settings, problem_with, project_root
+    from pytest_embedeval.folders import baseline_folder
+    from pytest_embedeval.settings import load_settings, problem_with, project_root
 
     settings = load_settings(project_root(Path.cwd()))
     given: dict[str, Any] = {}
@@ -162,7 +163,7 @@ def _check_fields(kept: Kept, settings: Settings) -> None:
         table = settings.datasets.get(dataset)
         if table is None or suite == "clustering":  # its documents have no fields of queries, in the run either
             continue
-        for name in (*table.slices, *filter(None, [table.clusters])):
+        for name in table.kept_fields:
             if not any(name in query.fields for query in result.queries.values()):
                 raise UsageError(
                     f"{settings.file}: datasets.{dataset}: the run was made without the field {name!r} (slices, "

@@ -32,6 +32,23 @@ def fields_by_id(data: RetrievalData | WordData, names: Iterable[str]) -> dict[s
     return found
 
 
+def judged_apart(data: RetrievalData | WordData, clusters: str | None = None) -> tuple[int, str]:
+    """Return on how many differences a comparison on this data rests, and what they are, in words.
+
+    Parameters
+    ----------
+    clusters
+        Field whose values make queries one.
+    """
+    ids, things = (
+        (data.query_ids, "queries") if isinstance(data, RetrievalData) else ([item.id for item in data.items], "items")
+    )
+    if clusters is None:
+        return len(ids), things
+    fields = fields_by_id(data, [clusters])
+    return len({fields.get(identity, {}).get(clusters, "") for identity in ids}), f"clusters by {clusters}"
+
+
 def _column(data: RetrievalData | WordData, name: str) -> Iterable[tuple[str, str]]:
     if isinstance(data, WordData):
         if name not in _OF_ITEMS:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pytest_embedeval.errors import BaselineError
 from pytest_embedeval.gate.comparison import mismatch, primary_metrics
+from pytest_embedeval.gate.documents import read_json, validated
 from pytest_embedeval.gate.results import Result
 from pytest_embedeval.settings import Rule
 
@@ -48,32 +49,10 @@ def load_baseline(path: Path) -> Baseline:
         Not readable, truncated, of a newer schema, with NaN, or edited so that its numbers contradict each other;
         the message names the file, the place and what to do.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BaselineError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BaselineError(f"{path}: cannot be read: {error}; {_MEND}") from None
-    try:
-        content = json.loads(text, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        raise BaselineError(f"{path}: line {error.lineno}: not valid JSON ({error.msg}); {_MEND}") from None
-    except (ValueError, RecursionError) as error:
-        raise BaselineError(f"{path}: {error}; {_MEND}") from None
-    version = content.get("schema_version") if isinstance(content, Mapping) else None
-    if version is None and isinstance(content, Mapping):
+    content = read_json(path, number="score", mend=_MEND)
+    if isinstance(content, Mapping) and content.get("schema_version") is None:
         raise BaselineError(f"{path}: key 'schema_version' is missing; {_MEND}")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise BaselineError(
-            f"{path}: written by a newer pytest-embedeval (schema {version}, this one reads {SCHEMA_VERSION}); "
-            "upgrade: pip install -U pytest-embedeval"
-        )
-    try:
-        found = Baseline.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise BaselineError(f"{path}: {place}: {first['msg']}; {_MEND}") from None
+    found = validated(content, Baseline, path, version=SCHEMA_VERSION, mend=_MEND)
     if path.stem != found.alias:
         raise BaselineError(
             f"{path}: holds the baseline of {found.alias!r}, whose file is {found.alias}.json; to make these "
@@ -83,10 +62,6 @@ def load_baseline(path: Path) -> Baseline:
 
 
 _MEND = "restore it from version control, or delete it and run with --embedeval-update-new"
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"holds {constant}, which is no score")
 
 
 def _lines(value: Any, depth: int) -> Iterator[str]:

@@ -110,6 +110,11 @@ class Comparison:
     slices: list[Slice]
     queries: list[QueryChange]
 
+    @property
+    def against(self) -> str:
+        """The reference in words."""
+        return "its baseline" if self.rule == "baseline" else self.reference
+
 
 def query_changes(
     metric: str, ids: Sequence[str], before: Result, after: Result, excerpts: Excerpts | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -150,6 +150,11 @@ class _Pairs:
         kept = candidate.metrics[metric]
         self.differences = Differences.of(self.each, self.clusters, kept.high - kept.low)
 
+    @cached_property
+    def shared(self) -> NDArray[np.float64] | None:
+        """Share of the first documents that both searches found for each query; None without lists."""
+        return overlaps(self.ids, self.reference, self.candidate)
+
     def judged(self, verdict: partial[Verdict], terms: Terms) -> Verdict:
         """Return the verdict on all queries."""
         if any(self.unpaired.values()) or not self.ids:
@@ -181,12 +186,11 @@ class _Pairs:
             terms,
             clusters=self.clusters,
             span=self.differences.span,
-            overlaps=overlaps(self.ids, self.reference, self.candidate),
+            overlaps=self.shared,
         )
 
     def comparison(self, place: Place, parts: list[Slice], excerpts: Excerpts | None) -> Comparison:
         """Return what explains the verdict."""
-        shared = overlaps(self.ids, self.reference, self.candidate)
         return Comparison(
             model=place.model,
             reference=place.reference,
@@ -199,7 +203,7 @@ class _Pairs:
             n=len(self.ids),
             lost=int(np.count_nonzero(self.each < -SAME)),
             won=int(np.count_nonzero(self.each > SAME)),
-            overlap=None if shared is None else float(shared.mean()),
+            overlap=None if self.shared is None else float(self.shared.mean()),
             slices=parts,
             queries=query_changes(self.metric, self.ids, self.reference, self.candidate, excerpts),
         )

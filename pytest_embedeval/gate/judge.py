@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pytest_embedeval.errors import BaselineError
+from pytest_embedeval.folders import stored_aliases
 from pytest_embedeval.gate.baseline import Baseline, baseline_path, load_baseline, plan_update
 from pytest_embedeval.gate.changes import Comparison, Excerpts
 from pytest_embedeval.gate.comparison import Place, compare, primary_metrics
@@ -61,8 +62,7 @@ class Judge:
     @cached_property
     def stored(self) -> list[str]:
         """Aliases that have a baseline; with none at all, none is missing."""
-        folder = self.settings.baseline
-        return sorted(path.stem for path in folder.glob("*.json")) if folder is not None else []
+        return stored_aliases(self.settings.baseline)
 
     def baseline(self, alias: str) -> Baseline | None:
         """Return the stored baseline of an alias, None where there is none.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_embedeval.plugin.options import UPDATE
 
 if TYPE_CHECKING:
-    from pytest_embedeval.gate import Comparison, Measurement, Verdict
+    from pytest_embedeval.gate import Measurement, Verdict
     from pytest_embedeval.report import Part
     from pytest_embedeval.settings import Settings
 
@@ -54,7 +54,7 @@ def gate_message(settings: Settings, part: Part, arguments: Sequence[str]) -> st
     ways = {(verdict.rule, verdict.metric) for verdict in failed}
     for comparison in part.comparisons:
         if (comparison.rule, comparison.metric) in ways:
-            blocks += ["", f"{comparison.metric} against {_reference(comparison)}:", f"  before: {comparison.before}"]
+            blocks += ["", f"{comparison.metric} against {comparison.against}:", f"  before: {comparison.before}"]
             blocks += [f"  after:  {comparison.after}", *(f"  {line}" for line in why_lines(comparison))]
     blocks += ["", _metrics_table(part)]
     if any(verdict.advisory for verdict in part.verdicts):
@@ -63,10 +63,6 @@ def gate_message(settings: Settings, part: Part, arguments: Sequence[str]) -> st
     if ways_out:
         blocks += ["", *ways_out]
     return "\n".join(blocks)
-
-
-def _reference(comparison: Comparison) -> str:
-    return "its baseline" if comparison.rule == "baseline" else comparison.reference
 
 
 def _metrics_table(part: Part) -> str:

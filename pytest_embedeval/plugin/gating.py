@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_embedeval.datasets import Finding, RetrievalData, WordData
 from pytest_embedeval.datasets.doctor import examine, truncation
-from pytest_embedeval.datasets.fields import fields_by_id
+from pytest_embedeval.datasets.fields import fields_by_id, judged_apart
 from pytest_embedeval.errors import BaselineError, UsageError
 from pytest_embedeval.evaluate import measurements
 from pytest_embedeval.gate import Excerpts, Judge, Result, Update
@@ -105,12 +105,7 @@ class Gating:
         if data.fingerprint not in self._findings:
             settings = self.session.settings
             table = settings.datasets.get(data.name)
-            clusters = table.clusters if table else None
-            n = len(data.queries) if isinstance(data, RetrievalData) else len(data.items)
-            things = "queries" if isinstance(data, RetrievalData) else "items"
-            if clusters is not None:
-                things = f"clusters by {clusters}"
-                n = len({fields.get(clusters) for fields in fields_by_id(data, [clusters]).values()})
+            n, things = judged_apart(data, table.clusters if table else None)
             shown = power_finding(n, things, settings.tolerance) if n >= settings.min_queries else None
             self._findings[data.fingerprint] = (*examine(data), *self._cut_off(data), *filter(None, [shown]))
         return self._findings[data.fingerprint]
@@ -131,9 +126,8 @@ class Gating:
     def _keep(self, scores: Scores, test: str) -> Result:
         table = self.session.settings.datasets.get(scores.dataset)
         fields: dict[str, dict[str, str]] = {}
-        if table is not None and (table.slices or table.clusters):
-            names = dict.fromkeys((*table.slices, *filter(None, [table.clusters])))
-            fields = fields_by_id(self.session.dataset(scores.dataset), names)
+        if table is not None and table.kept_fields:
+            fields = fields_by_id(self.session.dataset(scores.dataset), table.kept_fields)
         result = Result.of(
             scores,
             self.session.infos.get(scores.model, ModelInfo(scores.model, "python")),

@@ -89,7 +89,8 @@ def settings_from(config: pytest.Config) -> Settings:
     """
     from dataclasses import replace
 
-    from pytest_embedeval.settings import baseline_folder, load_settings, problem_with
+    from pytest_embedeval.folders import baseline_folder
+    from pytest_embedeval.settings import load_settings, problem_with
 
     settings = load_settings(config.rootpath)
     given: dict[str, Any] = {}

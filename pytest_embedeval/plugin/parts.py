@@ -25,6 +25,7 @@ class Parts:
     def __init__(self, folder: str | None = None) -> None:
         self._folder = Path(folder) if folder else None
         self._numbers = itertools.count()
+        self._read: dict[Path, Part] = {}  # a part does not change once it is there
 
     def folder(self) -> Path:
         """Return the folder."""
@@ -46,10 +47,14 @@ class Parts:
             return []
         from pytest_embedeval.report import Part
 
-        return [Part.model_validate_json(path.read_text(encoding="utf-8")) for path in paths]
+        for path in paths:
+            if path not in self._read:
+                self._read[path] = Part.model_validate_json(path.read_text(encoding="utf-8"))
+        return [self._read[path] for path in paths]
 
     def discard(self) -> None:
         """Remove the folder."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+            self._read.clear()

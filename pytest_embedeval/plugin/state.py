@@ -68,19 +68,27 @@ class Session:
         UsageError
             The matrix is empty, unknown, doubled or malformed.
         """
-        from pytest_embedeval.models import DEFAULT_MATRIX, parse_matrix
+        from pytest_embedeval.models import DEFAULT_MATRIX
 
         entries = self.settings.models
         if entries is None:
             entries = tuple(self.encoders) or DEFAULT_MATRIX
+        default = self.settings.device
+        return tuple(
+            dataclasses.replace(spec, device=default) if spec.device == "auto" else spec
+            for spec in self._parsed(entries)
+        )
+
+    def _parsed(self, entries: tuple[str, ...]) -> tuple[ModelSpec, ...]:
+        """Read entries of the matrix; conftests are asked for encoders only where an entry needs one."""
+        from pytest_embedeval.models import parse_matrix
+
         try:
-            specs = parse_matrix(entries, self.settings.model_tables)
+            return parse_matrix(entries, self.settings.model_tables)
         except UsageError:
             if not self.encoders:
                 raise
-            specs = parse_matrix(entries, self.settings.model_tables, self.encoders)
-        default = self.settings.device
-        return tuple(dataclasses.replace(spec, device=default) if spec.device == "auto" else spec for spec in specs)
+            return parse_matrix(entries, self.settings.model_tables, self.encoders)
 
     @cached_property
     def gating(self) -> Gating:
@@ -126,6 +134,7 @@ class Session:
 
     def _check_aliases(self) -> None:
         """Raise where a gate names an alias that nothing else knows: its bounds would never be applied."""
+        from pytest_embedeval.folders import stored_aliases
         from pytest_embedeval.models import known_names
         from pytest_embedeval.settings import load_settings
 
@@ -133,13 +142,11 @@ class Session:
         if not named:
             return
         written = load_settings(self.config.rootpath).models or ()  # the command line may ask for some of them only
-        entries = (entry.partition("=")[0].partition(":")[0] for entry in written)
-        folder = self.settings.baseline
-        stored = (path.stem for path in folder.glob("*.json")) if folder is not None else ()
-        known = {*entries, *stored, *known_names(), *self.settings.model_tables}
+        known = {*stored_aliases(self.settings.baseline), *known_names(), *self.settings.model_tables}
         if known.issuperset(named):
             return
-        known |= {spec.alias for spec in self.specs} | self.encoders.keys()
+        known |= {spec.alias for spec in (*self.specs, *(self._parsed(written) if written else ()))}
+        known |= self.encoders.keys()
         for alias, place in named.items():
             if alias not in known:
                 raise UsageError(f"gates.{place!r}: no model has the alias {alias!r}; {did_you_mean(alias, known)}")
@@ -160,11 +167,12 @@ class Session:
 
     def check_against(self) -> None:
         """Raise where `--against`, or its twin in TOML, names neither a model of the matrix nor a stored baseline."""
+        from pytest_embedeval.folders import stored_aliases
+
         against, folder = self.settings.against, self.settings.baseline
         if against is None:
             return
-        stored = {path.stem for path in folder.glob("*.json")} if folder is not None else set()
-        known = {spec.alias for spec in self.specs} | stored
+        known = {*(spec.alias for spec in self.specs), *stored_aliases(folder)}
         if against not in known:
             stored_in = f"and no baseline in {folder}" if folder is not None else "(baselines are off)"
             raise UsageError(

@@ -89,9 +89,8 @@ def write_run(report: Report, parts: Sequence[Part], baselines: Iterable[Baselin
     explanations quote.
     """
     path = folder / "report.json"
-    texts = {excerpts.name: excerpts for excerpts in gather_excerpts(parts).values()}
     files = {folder / "baselines" / f"{baseline.alias}.json": baseline.text() for baseline in baselines}
-    files[folder / "texts.json"] = TypeAdapter(dict[str, Excerpts]).dump_json(texts).decode() + "\n"
+    files[folder / "texts.json"] = TypeAdapter(dict[str, Excerpts]).dump_json(gather_excerpts(parts)).decode() + "\n"
     files[folder / "scores.csv"] = scores_text(parts)
     files[path] = report.model_dump_json(indent=2) + "\n"
     with locked(folder):

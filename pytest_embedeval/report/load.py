@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pytest_embedeval.errors import BaselineError
 from pytest_embedeval.gate import Excerpts, Result, load_baseline
+from pytest_embedeval.gate.documents import read_json, validated
 from pytest_embedeval.report.schema import Report
 
 SCHEMA_VERSION = 1
@@ -49,19 +49,8 @@ def load_report(path: str | Path) -> Report:
         Missing, truncated, of a newer schema or edited; the message names the file and the place.
     """
     path = _report_path(Path(path))
-    content = _json(path)
-    version = content.get("schema_version") if isinstance(content, Mapping) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise BaselineError(
-            f"{path}: written by a newer pytest-embedeval (schema {version}, this one reads {SCHEMA_VERSION}); "
-            "upgrade: pip install -U pytest-embedeval"
-        )
-    try:
-        return Report.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise BaselineError(f"{path}: {place}: {first['msg']}; it is no report of this version; {_MEND}") from None
+    mend = f"it is no report of this version; {_MEND}"
+    return validated(_json(path), Report, path, version=SCHEMA_VERSION, mend=mend)
 
 
 def load_kept(path: str | Path) -> Kept:
@@ -138,17 +127,4 @@ def _report_path(path: Path) -> Path:
 
 
 def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except FileNotFoundError:
-        raise BaselineError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BaselineError(f"{path}: cannot be read: {error}; {_MEND}") from None
-    except json.JSONDecodeError as error:
-        raise BaselineError(f"{path}: line {error.lineno}: not valid JSON ({error.msg}); {_MEND}") from None
-    except ValueError as error:
-        raise BaselineError(f"{path}: {error}; {_MEND}") from None
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"holds {constant}, which is no number of a report")
+    return read_json(path, number="number of a report", mend=_MEND)

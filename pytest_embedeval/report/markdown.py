@@ -192,8 +192,7 @@ def _compared(row: Verdict) -> list[str]:
 def _explanation(comparison: Comparison) -> Iterator[str]:
     """Yield a folded block: the two models, where the new one regressed, and the queries it lost."""
     named = f"{comparison.model}, {comparison.metric} of {comparison.suite}/{comparison.dataset}"
-    other = "its baseline" if comparison.rule == "baseline" else comparison.reference
-    head = f"{named} against {other}: {comparison.lost:,} lost, {comparison.won:,} won of {comparison.n:,}"
+    head = f"{named} against {comparison.against}: {comparison.lost:,} lost, {comparison.won:,} won of {comparison.n:,}"
     yield from ("", f"<details><summary>{escaped(head)}</summary>", "")
     yield f"- before: {escaped(comparison.before)}"
     yield f"- after: {escaped(comparison.after)}"

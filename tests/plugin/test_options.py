@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_embedeval.models import parse_entry
 from tests.plugin.conftest import configure, read_report
 
 ONE_TEST = "suites/test_retrieval.py::test_retrieval"
@@ -189,3 +190,12 @@ def test_bounds_for_an_alias_that_nothing_has_are_a_usage_error(project: pytest.
     result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*no model has the alias 'lettres'; did you mean 'letters'?*"])
+
+
+def test_bounds_may_stand_for_a_model_of_the_file_that_the_command_line_leaves_out(project: pytest.Pytester) -> None:
+    path = project.path / "embedeval.toml"
+    written = 'models = ["letters", "acme/own@1234567:dim=64"]\n' + path.read_text(encoding="utf-8")
+    path.write_text(written, encoding="utf-8")
+    alias = parse_entry("acme/own@1234567:dim=64").alias
+    configure(project, f'[gates."retrieval/medical".{alias!r}]\n"mrr@10" = {{ min = 0.9 }}\n')
+    project.runpytest_inprocess(ONE_TEST, "--models=letters").assert_outcomes(passed=1)
