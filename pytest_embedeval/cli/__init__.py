@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 
 from pytest_embedeval import __version__
-from pytest_embedeval.cli import compare, doctor, gate, init, models
+from pytest_embedeval.cli import cache, compare, doctor, gate, init, models
 from pytest_embedeval.errors import EmbedevalError
 
-_COMMANDS = (init, doctor, models, compare, gate)
+_COMMANDS = (init, doctor, models, compare, gate, cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,8 @@ from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.settings import FORMATS, DatasetTable, Settings, load_settings, project_root
 
 if TYPE_CHECKING:
-    from pytest_embedeval.datasets import Finding, RetrievalData, WordData
+    from pytest_embedeval.datasets import RetrievalData, WordData
+    from pytest_embedeval.findings import Finding
 
 _TOLERANCES = (0.01, 0.02, 0.03, 0.05)
 _DEVIATIONS = (0.08, 0.17, 0.30)

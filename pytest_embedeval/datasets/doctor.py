@@ -15,8 +15,9 @@ import numpy as np
 
 from pytest_embedeval.datasets.duplicates import folded
 from pytest_embedeval.datasets.languages import is_known, is_same, languages_of, plain, primary
-from pytest_embedeval.datasets.retrieval import Finding, RetrievalData
+from pytest_embedeval.datasets.retrieval import RetrievalData
 from pytest_embedeval.datasets.words import WordData, WordItem
+from pytest_embedeval.findings import Finding
 from pytest_embedeval.models.catalogue import catalogue
 
 if TYPE_CHECKING:

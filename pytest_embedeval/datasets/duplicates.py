@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_embedeval.datasets.retrieval import Finding
 from pytest_embedeval.errors import DatasetError
+from pytest_embedeval.findings import Finding
 
 Policy = Literal["merge", "keep", "error"]
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_embedeval.datasets.languages import plain
-from pytest_embedeval.datasets.retrieval import Finding, RetrievalData
+from pytest_embedeval.datasets.retrieval import RetrievalData
+from pytest_embedeval.findings import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

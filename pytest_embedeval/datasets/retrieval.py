@@ -12,28 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_embedeval.errors import DatasetError
+from pytest_embedeval.findings import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about the data that its owner should know.
-
-    Attributes
-    ----------
-    kind
-        Short stable name, such as `duplicate-documents`.
-    count
-        How many texts, queries or judgements it concerns.
-    message
-        One sentence for people.
-    """
-
-    kind: str
-    count: int
-    message: str
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pytest_embedeval.datasets.duplicates import Policy, folded, merge
-from pytest_embedeval.datasets.retrieval import Finding, Judgements, RetrievalData, check_ids
+from pytest_embedeval.datasets.retrieval import Judgements, RetrievalData, check_ids
 from pytest_embedeval.datasets.text_files import is_whole, read_text
 from pytest_embedeval.errors import DatasetError, UsageError, did_you_mean
+from pytest_embedeval.findings import Finding
 
 Target = Literal["context", "answer"]
 NoRelevant = Literal["error", "zero", "skip"]

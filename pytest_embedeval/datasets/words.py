@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pytest_embedeval.datasets.retrieval import Finding, check_ids
+from pytest_embedeval.datasets.retrieval import check_ids
 from pytest_embedeval.datasets.text_files import read_text
 from pytest_embedeval.errors import DatasetError
+from pytest_embedeval.findings import Finding
 
 COLUMNS = ("id", "category", "features", "lemma", "form", "distractors", "source")
 

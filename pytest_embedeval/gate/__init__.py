@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_embedeval.gate.baseline import Baseline, Entry, baseline_path, load_baseline, merged, plan_update
 from pytest_embedeval.gate.changes import Comparison, Excerpts, QueryChange, why_lines
 from pytest_embedeval.gate.comparison import Place, compare, mismatch, paired, primary_metrics
+from pytest_embedeval.gate.cost import Cost, costs_of_backends, costs_of_vectors
 from pytest_embedeval.gate.differences import Slice, Terms
 from pytest_embedeval.gate.interval import bounded_mean_interval
 from pytest_embedeval.gate.judge import Judge, Judgement, Update
@@ -18,6 +19,7 @@ __all__ = [
     "POLICIES",
     "Baseline",
     "Comparison",
+    "Cost",
     "Entry",
     "Excerpts",
     "Judge",
@@ -34,6 +36,8 @@ __all__ = [
     "baseline_path",
     "bounded_mean_interval",
     "compare",
+    "costs_of_backends",
+    "costs_of_vectors",
     "judge_thresholds",
     "load_baseline",
     "merged",

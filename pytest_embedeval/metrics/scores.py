@@ -13,6 +13,8 @@ from pytest_embedeval.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytest_embedeval.vectors import EncodedList
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -84,6 +86,10 @@ class Scores:
         What the scores depend on beside model and data.
     top
         Query id -> ids of the first ten documents found; empty where nothing is searched.
+    encoded
+        What is known of the lists of texts that were encoded; empty for a model without vectors.
+    whole
+        The same metrics with all numbers of each vector in float32; empty where the model's entry asks for no less.
     """
 
     suite: str
@@ -93,6 +99,8 @@ class Scores:
     fingerprint: str
     parameters: Mapping[str, str | int | float] = field(default_factory=dict)
     top: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    encoded: Sequence[EncodedList] = ()
+    whole: Mapping[str, Measured] = field(default_factory=dict)
 
     def __getitem__(self, metric: str) -> Score:
         try:

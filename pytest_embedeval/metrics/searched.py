@@ -27,10 +27,21 @@ TOP = 10  # documents per query that are kept to explain a comparison
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search found: each metric, and query id -> ids of its first ten documents."""
+    """What a search found.
+
+    Attributes
+    ----------
+    measured
+        Each metric.
+    top
+        Query id -> ids of its first ten documents.
+    neighbours
+        The same by position, int64 array [n, at most 10]; -1 where fewer came back.
+    """
 
     measured: dict[str, Measured]
     top: dict[str, tuple[str, ...]]
+    neighbours: NDArray[np.int64]
 
 
 def score_search(
@@ -62,7 +73,9 @@ def score_search(
         _complete_mrr(scores["mrr"], worst["mrr"], best["mrr"], ranker, data, level)
     measured = {name: Measured.mean_of(each, data.query_ids) for name, each in scores.items()}
     return Searched(
-        {name: _between(found, worst[name], best[name]) for name, found in measured.items()}, _top(rankings, data)
+        {name: _between(found, worst[name], best[name]) for name, found in measured.items()},
+        _top(rankings, data),
+        rankings.documents[:, :TOP],
     )
 
 

@@ -55,6 +55,12 @@ def wrap(spec: ModelSpec, target: object) -> Model:
             f"model {spec.alias!r}: {type(target).__name__} has no encode_queries and encode_documents "
             "(list[str] -> float array [n, d]) and cannot be called"
         )
+    fingerprint = getattr(target, "fingerprint", None)
+    if not isinstance(fingerprint, str | None):
+        raise ModelLoadError(
+            f"model {spec.alias!r}: fingerprint of {type(target).__name__} must be a text that changes whenever its "
+            f"vectors do, not {type(fingerprint).__name__}"
+        )
     prompts = Prompts(spec.query_prompt or "", spec.document_prompt or "")
     if prompts != Prompts():
         encoder = _Prompted(encoder, prompts)
@@ -63,13 +69,14 @@ def wrap(spec: ModelSpec, target: object) -> Model:
         alias=spec.alias,
         source=spec.source,
         revision=spec.revision,
-        fingerprint=getattr(target, "fingerprint", None),
+        fingerprint=fingerprint,
         kind="dense",
         dimension=spec.dimension_of(dimension),
         prompts=prompts,
         precision=spec.precision,
+        backend="python",
     )
-    return Model(info, encoder, dim=spec.dim)
+    return Model(info, encoder, native=dimension)
 
 
 def _dimension(spec: ModelSpec, encoder: Encoder) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_embedeval.errors import ModelLoadError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
 _UNWANTED = ["onnx/*", "openvino/*"]
 _TIMEOUT_S = 5.0
 

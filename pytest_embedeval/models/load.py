@@ -24,6 +24,7 @@ def load_model(
     *,
     alias: str | None = None,
     encoders: Mapping[str, object] | None = None,
+    cache: Path | None = None,
 ) -> Model:
     """Load one model.
 
@@ -36,6 +37,8 @@ def load_model(
         Name of the model, in place of the one that `entry` brings.
     encoders
         Encoders by alias that entries may name as their source.
+    cache
+        Folder in which a network that was exported for another backend is kept; None to export it each time.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def load_model(
     started = time.perf_counter()
     if isinstance(entry, str | ModelSpec):
         spec = parse_entry(entry, encoders=encoders or ()) if isinstance(entry, str) else entry
-        model = _load(replace(spec, alias=alias) if alias else spec, encoders or {})
+        model = _load(replace(spec, alias=alias) if alias else spec, encoders or {}, cache)
     else:
         from pytest_embedeval.models.callables import wrap
 
@@ -68,7 +71,7 @@ def failed(spec: ModelSpec, error: BaseException) -> ModelInfo:
     return ModelInfo(alias=spec.alias, source=spec.source, revision=spec.revision, error=str(error))
 
 
-def _load(spec: ModelSpec, encoders: Mapping[str, object]) -> Model:
+def _load(spec: ModelSpec, encoders: Mapping[str, object], cache: Path | None) -> Model:
     try:
         if spec.source in encoders:
             from pytest_embedeval.models.callables import wrap
@@ -76,7 +79,7 @@ def _load(spec: ModelSpec, encoders: Mapping[str, object]) -> Model:
             return wrap(spec, encoders[spec.source])
         if spec.source == LEXICAL:
             return Model(ModelInfo(alias=spec.alias, source=spec.source, kind="lexical"))
-        return _load_dense(spec)
+        return _load_dense(spec, cache)
     except EmbedevalError:
         raise
     except Exception as error:  # a model's own files and libraries may fail in any way
@@ -85,12 +88,12 @@ def _load(spec: ModelSpec, encoders: Mapping[str, object]) -> Model:
         raise ModelLoadError(f"model {spec.alias!r} ({spec.source}): {type(error).__name__}: {error}") from error
 
 
-def _load_dense(spec: ModelSpec) -> Model:
+def _load_dense(spec: ModelSpec, cache: Path | None) -> Model:
     from pytest_embedeval.models import packaged
 
     entry = catalogue().get(spec.source)
     if packaged.is_installed(spec.source) and spec.revision in (None, entry.revision if entry else None):
-        return packaged.load(spec)
+        return packaged.load(spec, cache)
     if entry is None and spec.source in packaged.LOADERS:
         raise ModelLoadError(packaged.how_to_install(spec.source))
     if entry is not None:
@@ -101,7 +104,7 @@ def _load_dense(spec: ModelSpec) -> Model:
         if entry.needs_remote_code:
             raise ModelLoadError(_needs_code(replace(spec, source=entry.source)))
         spec = replace(spec, source=entry.source, revision=spec.revision or entry.revision)
-    return _load_files(spec)
+    return _load_files(spec, cache)
 
 
 def _needs_code(spec: ModelSpec) -> str:
@@ -111,15 +114,15 @@ def _needs_code(spec: ModelSpec) -> str:
     )
 
 
-def _load_files(spec: ModelSpec) -> Model:
+def _load_files(spec: ModelSpec, cache: Path | None) -> Model:
     from pytest_embedeval.models import hub, transformer
 
     known = by_source(spec.source)
     prompts = Prompts(known.query_prompt, known.document_prompt) if known else None
     folder = Path(spec.source).expanduser()
     if folder.is_dir():
-        return transformer.load(spec, folder, prompts)
+        return transformer.load(spec, folder, prompts, cache=cache)
     if spec.source.startswith((".", "/", "~")) or "\\" in spec.source:
         raise ModelLoadError(f"model {spec.alias!r}: there is no folder {folder.resolve()}")
     snapshot, commit = hub.fetch(spec.source, spec.revision)
-    return transformer.load(replace(spec, revision=commit), snapshot, prompts, fingerprint=commit)
+    return transformer.load(replace(spec, revision=commit), snapshot, prompts, fingerprint=commit, cache=cache)

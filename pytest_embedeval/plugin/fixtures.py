@@ -25,8 +25,8 @@ def model(request: pytest.FixtureRequest) -> Iterator[Model]:
     Offers `encode_queries(texts)` and `encode_documents(texts)`, each `list[str] -> float32 array [n, d]`, and `info`.
     """
     session = request.config.stash[KEY]
-    yield _or_fail(session.load, request.param)
-    session.release(request.param)
+    yield _or_fail(session.loading.load, request.param)
+    session.loading.release(request.param)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def _evaluator(
 
     def run(model: Model | Encoder, data: str | RetrievalData | WordData, **parameters: Any) -> Scores:
         named = _or_fail(session.dataset, data) if isinstance(data, str) else data
-        encoded = _or_fail(session.encoded, model)
+        encoded = _or_fail(session.loading.encoded, model)
         scores = _or_fail(evaluate, encoded, named, **{**defaults, **parameters})
         request.node.user_properties.extend(_or_fail(session.gating.note, scores, named))
         return scores

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_embedeval.datasets import Finding, RetrievalData, WordData
+from pytest_embedeval.datasets import RetrievalData, WordData
 from pytest_embedeval.datasets.doctor import examine, truncation
 from pytest_embedeval.datasets.fields import fields_by_id, judged_apart
 from pytest_embedeval.errors import BaselineError, UsageError
 from pytest_embedeval.evaluate import measurements
-from pytest_embedeval.gate import Excerpts, Judge, Result, Update
+from pytest_embedeval.findings import Finding
+from pytest_embedeval.gate import Cost, Excerpts, Judge, Result, Update, costs_of_vectors
 from pytest_embedeval.metrics import Scores
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.models.catalogue import catalogue
 from pytest_embedeval.plugin.options import UPDATE
 from pytest_embedeval.report import Part, ResultRow
 from pytest_embedeval.report.environment import library_versions
-from pytest_embedeval.report.rows import dataset_row, excerpts_of, power_finding, score_rows
+from pytest_embedeval.report.rows import dataset_row, excerpts_of, power_finding, score_rows, vectors_rows
 
 if TYPE_CHECKING:
     from pytest_embedeval.plugin.state import Session
@@ -51,9 +52,19 @@ class Gating:
                 measurements=rows,
                 scores=score_rows(scores),
                 excerpts=[excerpts],
+                vectors=vectors_rows(scores),
+                costs=list(self._costs(scores)),
             )
         )
         return [(f"embedeval.{scores.suite}.{scores.dataset}.{row.metric}", row.value) for row in rows]
+
+    def _costs(self, scores: Scores) -> Iterator[Cost]:
+        info = self._info(scores.model)
+        gate = self.session.settings.gates.get(f"{scores.suite}/{scores.dataset}")
+        return costs_of_vectors(scores, info, gate.for_model(scores.model) if gate else {})
+
+    def _info(self, alias: str) -> ModelInfo:
+        return self.session.loading.infos.get(alias, ModelInfo(alias, "python"))
 
     def judge(self, scores: Scores, test: str) -> Part:
         """Judge scores by every rule that applies, and record it.
@@ -130,7 +141,7 @@ class Gating:
             fields = fields_by_id(self.session.dataset(scores.dataset), table.kept_fields)
         result = Result.of(
             scores,
-            self.session.infos.get(scores.model, ModelInfo(scores.model, "python")),
+            self._info(scores.model),
             language=table.language if table else None,
             fields=fields,
             versions=library_versions(),

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from pytest_embedeval.settings import Settings
 
 _OVER = ("device", "seed", "policy", "tolerance", "github")  # options whose value goes into the settings as it is
-_OPTIONS = ("models", "against", "embedeval_out", "embedeval_baseline", *(f"embedeval_{name}" for name in _OVER))
+_OPTIONS = (
+    *("models", "against", "embedeval_out", "embedeval_baseline", "embedeval_cache", "embedeval_memory"),
+    *(f"embedeval_{name}" for name in _OVER),
+)
 UPDATE = ("embedeval_update", "embedeval_update_new", "embedeval_accept_worse")
 
 
@@ -66,6 +69,17 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--embedeval-device", metavar="DEVICE", help="where models run: auto, cpu, cuda or mps; default: auto"
     )
+    group.addoption(
+        "--embedeval-cache",
+        metavar="DIR",
+        help="folder in which vectors are kept, each computed once; off for none; default: the user's cache folder",
+    )
+    group.addoption(
+        "--embedeval-memory",
+        metavar="SIZE",
+        help="what vectors and search may take, for example 4GiB; beyond it they are read from disk; "
+        "default: a quarter of the RAM",
+    )
     group.addoption("--embedeval-seed", type=int, metavar="N", help="seed of k-means and random negatives; default: 42")
 
 
@@ -89,7 +103,8 @@ def settings_from(config: pytest.Config) -> Settings:
     """
     from dataclasses import replace
 
-    from pytest_embedeval.folders import baseline_folder
+    from pytest_embedeval.folders import baseline_folder, cache_folder
+    from pytest_embedeval.memory import parse_size
     from pytest_embedeval.settings import load_settings, problem_with
 
     settings = load_settings(config.rootpath)
@@ -103,14 +118,16 @@ def settings_from(config: pytest.Config) -> Settings:
         given["out"] = here / config.getoption("embedeval_out")
     if config.getoption("embedeval_baseline") is not None:
         given["baseline"] = baseline_folder(here, config.getoption("embedeval_baseline"))
-    for name in _OVER:
+    for name in (*_OVER, "cache", "memory"):
         value = config.getoption(f"embedeval_{name}")
         if value is None:
             continue
         problem = problem_with(name, value)
         if problem:
             raise UsageError(f"--embedeval-{name}: {problem}")
-        given[name] = value
+        given[name] = cache_folder(here, value) if name == "cache" else value
+    if "memory" in given:
+        given["memory"] = parse_size(given["memory"])
     if config.getoption("embedeval_accept_worse") and not config.getoption("embedeval_update"):
         raise UsageError("--embedeval-accept-worse only says what --embedeval-update may write; give both")
     if config.getoption("embedeval_update") and config.getoption("embedeval_update_new"):

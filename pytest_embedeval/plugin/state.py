@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
-import sys
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_embedeval.errors import EmbedevalError, ModelLoadError, UsageError, did_you_mean
+from pytest_embedeval.errors import UsageError, did_you_mean
+from pytest_embedeval.plugin.loading import Loading
 from pytest_embedeval.plugin.options import UPDATE, is_configured, settings_from
 from pytest_embedeval.plugin.parts import Parts
 from pytest_embedeval.plugin.selection import Selection
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
-    from pytest_embedeval.models import Encoder, Model, ModelInfo, ModelSpec
+    from pytest_embedeval.models import ModelSpec
     from pytest_embedeval.plugin.gating import Gating
     from pytest_embedeval.report import Part
     from pytest_embedeval.settings import Settings
-    from pytest_embedeval.vectors import Encoded
 
 SUITES = ("retrieval", "morphology", "clustering", "triplets")
 
@@ -42,11 +40,9 @@ class Session:
         self.without_data = 0
         self.selection = Selection()
         self.usage_error: UsageError | None = None
-        self._failures: dict[str, EmbedevalError] = {}
-        self._encoded: dict[str, Encoded] = {}
+        self.loading = Loading(self)
         self._datasets: dict[str, RetrievalData | WordData] = {}
         self._described: set[str] = set()
-        self.infos: dict[str, ModelInfo] = {}
 
     @cached_property
     def settings(self) -> Settings:
@@ -222,89 +218,9 @@ class Session:
             raise UsageError(f"unknown data set {name!r}; {did_you_mean(name, known)}")
         return self._datasets[name]
 
-    def load(self, alias: str) -> Model:
-        """Load a model of the matrix; one that failed is not tried again.
-
-        Raises
-        ------
-        EmbedevalError
-            It could not be loaded.
-        """
-        if alias in self._failures:
-            raise self._failures[alias]
-        from pytest_embedeval.models import failed
-        from pytest_embedeval.vectors import Encoded
-
-        _forget_last_failure()
-        spec = next(spec for spec in self.specs if spec.alias == alias)
-        try:
-            model = self._load(spec)
-        except EmbedevalError as error:
-            self._failures[alias] = error
-            self._add_models(failed(spec, error))
-            raise
-        self._add_models(model.info)
-        self._encoded[alias] = Encoded(model, self._progress())
-        return model
-
-    def release(self, alias: str) -> None:
-        """Drop a model with its vectors."""
-        if alias in self._encoded:
-            self._encoded.pop(alias).close()
-
-    def encoded(self, model: Model | Encoder) -> Encoded:
-        """Return the vectors kept for a model; new ones for a model or an encoder that is not of the matrix."""
-        from pytest_embedeval.models import Model, load_model
-        from pytest_embedeval.vectors import Encoded
-
-        kept = self._encoded.get(model.alias) if isinstance(model, Model) else None
-        if kept is not None and kept.model is model:
-            return kept
-        loaded = model if isinstance(model, Model) else load_model(model)
-        self._add_models(loaded.info)
-        return Encoded(loaded, self._progress())
-
     def record(self, part: Part) -> None:
         """Keep what one test found for the report."""
         self.parts.add(part)
-
-    def _load(self, spec: ModelSpec) -> Model:
-        from pytest_embedeval.models import Model, load_model
-
-        try:
-            own = self.config.hook.pytest_embedeval_load_model(spec=spec)
-        except EmbedevalError:
-            raise
-        except Exception as error:  # a conftest may fail in any way; its model then has a row that says so
-            hook = "pytest_embedeval_load_model"
-            raise ModelLoadError(f"model {spec.alias!r}: {hook}: {type(error).__name__}: {error}") from error
-        if isinstance(own, Model):
-            return own
-        if own is not None:
-            return load_model(spec, encoders={spec.source: own})
-        return load_model(spec, encoders=self.encoders)
-
-    def _add_models(self, info: ModelInfo) -> None:
-        from pytest_embedeval.report import Part
-
-        self.infos[info.alias] = info
-        self.record(Part(models=[info]))
-
-    def _progress(self) -> Any:
-        from pytest_embedeval.plugin.progress import progress_for
-
-        return progress_for(self.config)
-
-
-def _forget_last_failure() -> None:
-    """Free the frames that the last failure keeps alive, an encoder's own and so its weights among them.
-
-    pytest forgets the failure when the next test starts; the next model is loaded just before that.
-    """
-    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
-        if hasattr(sys, name):
-            delattr(sys, name)
-    gc.collect()  # an exception and the frames of its traceback hold each other
 
 
 KEY: pytest.StashKey[Session] = pytest.StashKey()

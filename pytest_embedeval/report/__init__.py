@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_embedeval.report.gather import assemble, gather_excerpts, gather_results, scores_text, write_run
 from pytest_embedeval.report.load import Kept, load_kept, load_report
-from pytest_embedeval.report.schema import DatasetRow, Part, Report, ResultRow, SpeedRow
+from pytest_embedeval.report.schema import DatasetRow, Part, Report, ResultRow, SpeedRow, VectorsRow
 from pytest_embedeval.report.table import failure_line, table_lines
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Report",
     "ResultRow",
     "SpeedRow",
+    "VectorsRow",
     "assemble",
     "failure_line",
     "gather_excerpts",

@@ -52,6 +52,8 @@ def describe_run(settings: Settings, models: list[str], started: float, duration
             "min_queries": settings.min_queries,
             "against": settings.against,
             "baseline": None if settings.baseline is None else str(settings.baseline),
+            "cache": None if settings.cache is None else str(settings.cache),
+            "memory": settings.memory,
         },
     )
 

@@ -62,6 +62,17 @@ def assemble(run: Run, parts: Sequence[Part], aliases: Sequence[str]) -> Report:
             lambda row: (row.model, row.suite, row.dataset, row.metric, row.rule),
             lambda row: (by_model(row.model), row.suite, row.dataset, _RULES[row.rule]),
         ),
+        vectors=_unique(
+            (row for part in parts for row in part.vectors),
+            lambda row: (row.model, row.suite, row.dataset, row.role),
+            lambda row: (by_model(row.model), row.suite, row.dataset, row.role),
+        ),
+        costs=_unique(
+            (row for part in parts for row in part.costs),
+            lambda row: (row.model, row.suite, row.dataset, row.metric, row.variant),
+            lambda row: (by_model(row.model), row.suite, row.dataset),
+        ),
+        warnings=sorted({warning for part in parts for warning in part.warnings}),
     )
 
 

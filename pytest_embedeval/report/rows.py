@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
-from pytest_embedeval.datasets import Finding, RetrievalData, WordData
+from pytest_embedeval.datasets import RetrievalData, WordData
+from pytest_embedeval.findings import Finding
 from pytest_embedeval.gate import Excerpts
 from pytest_embedeval.gate.power import queries_needed, smallest_drop
 from pytest_embedeval.metrics import Scores
-from pytest_embedeval.report.schema import DatasetRow
+from pytest_embedeval.report.schema import DatasetRow, VectorsRow
 
 
 def dataset_row(data: RetrievalData | WordData, findings: Iterable[Finding] = ()) -> DatasetRow:
@@ -43,6 +45,12 @@ def score_rows(scores: Scores) -> list[tuple[str, str, str, str, str, float]]:
         if found.each is not None
         for identity, score in zip(found.ids, found.each.tolist(), strict=True)
     ]
+
+
+def vectors_rows(scores: Scores) -> list[VectorsRow]:
+    """Return one row per list of texts that was encoded."""
+    place = {"model": scores.model, "suite": scores.suite, "dataset": scores.dataset}
+    return [VectorsRow.model_validate(place | asdict(encoded)) for encoded in scores.encoded]
 
 
 _USUAL_SD = 0.17  # of the differences between two models of which some 30 % of the queries change

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from pytest_embedeval.datasets import Finding
-from pytest_embedeval.gate import Comparison, Excerpts, Measurement, Result, Verdict
+from pytest_embedeval.findings import Finding
+from pytest_embedeval.gate import Comparison, Cost, Excerpts, Measurement, Result, Verdict
 from pytest_embedeval.models import ModelInfo
 
 
@@ -74,8 +74,48 @@ class SpeedRow(_Strict):
     calibration: float | None = None
 
 
+class VectorsRow(_Strict):
+    """The vectors of one list of texts: what they cost and how they lie.
+
+    Attributes
+    ----------
+    encoded, reused
+        Distinct texts that this run computed, and those that were kept from another run.
+    seconds
+        What it took to compute all of them, be it now or when they were kept.
+    spent
+        Seconds that this run took to have them.
+    tokens
+        All their tokens, prompts included; null where nobody counted.
+    truncated
+        Texts of which the model reads only the beginning; null where nobody counted.
+    mean_cosine
+        Of all pairs of texts (anisotropy); null where it was not asked for, as for queries.
+    equal
+        Distinct texts whose vector equals that of another one.
+    hubness
+        Skewness of the number of queries for which each document is among the first ten.
+    """
+
+    model: str
+    suite: str
+    dataset: str
+    role: Literal["query", "document"]
+    texts: int
+    encoded: int
+    reused: int
+    seconds: float
+    spent: float
+    tokens: int | None = None
+    truncated: int | None = None
+    mean_cosine: float | None = None
+    equal: int | None = None
+    hubness: float | None = None
+    findings: list[Finding] = []
+
+
 class Report(_Strict):
-    """The whole of `report.json`."""
+    """The whole of `report.json`; `warnings` are what went wrong without stopping the run."""
 
     schema_version: Literal[1] = 1
     run: Run
@@ -85,6 +125,9 @@ class Report(_Strict):
     speed: list[SpeedRow]
     verdicts: list[Verdict]
     comparisons: list[Comparison] = []
+    vectors: list[VectorsRow] = []
+    costs: list[Cost] = []
+    warnings: list[str] = []
 
 
 class ResultRow(_Strict):
@@ -113,3 +156,6 @@ class Part(_Strict):
     scores: list[tuple[str, str, str, str, str, float]] = []
     results: list[ResultRow] = []
     excerpts: list[Excerpts] = []
+    vectors: list[VectorsRow] = []
+    costs: list[Cost] = []
+    warnings: list[str] = []

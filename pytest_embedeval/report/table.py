@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tabulate import tabulate
 
-from pytest_embedeval.gate import Verdict, signed
+from pytest_embedeval.gate import Cost, Verdict, signed
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import Report
 
@@ -32,6 +32,7 @@ def table_lines(report: Report) -> Iterator[str]:
     for model in report.models:
         if model.error:
             yield f"not loaded  {model.alias}: {model.error}"
+    yield from _notes(report)
     for where, verdicts in _by_place(report.verdicts):
         deciding = [verdict for verdict in verdicts if not verdict.advisory]
         for verdict in deciding:
@@ -43,6 +44,48 @@ def table_lines(report: Report) -> Iterator[str]:
         if regressed:
             fallen = ", ".join(f"{verdict.metric} {signed(verdict.delta or 0.0)}" for verdict in regressed)
             yield f"{'advisory':<10}  {where}: REGRESSED too: {fallen}"
+
+
+def _notes(report: Report) -> Iterator[str]:
+    """Yield what a reader of the table should know of the vectors behind it."""
+    told = _one_of_each(report.models)
+    for model in told.values():
+        for finding in model.findings:
+            yield f"{'note':<10}  {finding.message}"
+    for row in report.vectors:
+        if row.model not in told:
+            continue
+        for finding in row.findings:
+            yield f"{'note':<10}  {row.suite}/{row.dataset}: {finding.message}"
+        if row.truncated:
+            count = f"{row.truncated:,} of {row.texts:,} {'queries' if row.role == 'query' else 'documents'}"
+            yield (
+                f"{'truncated':<10}  {row.model} {row.suite}/{row.dataset}: {count} "
+                f"are longer than {told[row.model].max_tokens} tokens, and only their beginning is read"
+            )
+    yield from map(_cost_line, report.costs)
+    for warning in report.warnings:
+        yield f"{'warning':<10}  {warning}"
+
+
+def _one_of_each(models: Iterable[ModelInfo]) -> dict[str, ModelInfo]:
+    """Return alias -> model, of several that shorten the same vectors the first alone: the others tell the same."""
+    first: dict[object, ModelInfo] = {}
+    for model in models:
+        vectors = (model.fingerprint, model.prompts, model.backend) if model.fingerprint else model.alias
+        first.setdefault(vectors, model)
+    return {model.alias: model for model in first.values()}
+
+
+def _cost_line(cost: Cost) -> str:
+    bounds = f"one-sided 95 % [{signed(cost.low)}, {signed(cost.high)}]"
+    change = (
+        f"{cost.whole:.3f} → {cost.value:.3f} ({signed(cost.delta)}, {bounds}, {cost.differ:,} of {cost.n:,} differ)"
+    )
+    line = f"{'variant':<10}  {cost.model} {cost.suite}/{cost.dataset}: {cost.variant}: {cost.metric} {change}"
+    if cost.bytes_per_vector and cost.whole_bytes_per_vector:
+        line += f"; {cost.bytes_per_vector:,} bytes per vector instead of {cost.whole_bytes_per_vector:,}"
+    return line
 
 
 def _by_place(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, list[Verdict]]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pytest_embedeval.vectors.checks import check_vectors
-from pytest_embedeval.vectors.encode import Encoded, encode, normalised
+from pytest_embedeval.vectors.encode import encode, normalised
+from pytest_embedeval.vectors.encoded import Encoded, EncodedList
+from pytest_embedeval.vectors.store import Store, StoreWarning
 
-__all__ = ["Encoded", "check_vectors", "encode", "normalised"]
+__all__ = ["Encoded", "EncodedList", "Store", "StoreWarning", "check_vectors", "encode", "normalised"]

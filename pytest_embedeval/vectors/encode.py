@@ -1,23 +1,27 @@
-"""Texts become checked unit vectors, by role, in batches that report their progress."""
+"""Texts become checked unit vectors, by role: equal texts once, what is kept not at all, the longest first."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from pytest_embedeval.models import Model
-from pytest_embedeval.vectors.checks import check_vectors
+from pytest_embedeval.vectors.checks import all_equal, check_collapse, check_vectors
+from pytest_embedeval.vectors.keys import distinct, text_keys
+from pytest_embedeval.vectors.room import filled, room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_embedeval.models.encoder import Role
+    from pytest_embedeval.vectors.shelf import Shelf
 
-_CHUNK = 256
+_CHUNKS = range(16, 8193)  # texts between two visits to the store
+_CHUNK_S = 1.0  # what a killed run may lose
 
 
 class Progress(Protocol):
@@ -35,106 +39,223 @@ class Progress(Protocol):
 ProgressFactory = Callable[[str, int], Progress]
 
 
-class Encoded:
-    """The vectors that one model has made so far, each list of texts encoded once, with the seconds it took.
+@dataclass(frozen=True)
+class Encoding:
+    """The vectors of a list of texts, and what it took to get them.
 
-    Parameters
+    Attributes
     ----------
-    model
-        The loaded model.
-    progress
-        (label, number of texts) -> a bar; None for silence.
+    vectors
+        At unit length and with all the numbers that the model gives; float32 array [n, native], in the order of the
+        texts; may be a read-only map of a file.
+    tokens
+        Tokens of each text with its prompt, int32 array [n]; -1 where nobody counted.
+    seconds
+        What it took to compute the vectors, be it now or when they were kept.
+    spent
+        Seconds that it took now to have them all.
+    encoded, reused
+        Distinct texts that were computed now, and those that were kept.
     """
 
-    def __init__(self, model: Model, progress: ProgressFactory | None = None) -> None:
-        self.model = model
-        self._progress = progress
-        self._kept: dict[tuple[Role, str], tuple[NDArray[np.float32], float]] = {}
-
-    def vectors(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
-        """Return unit vectors, float32 array [n, d], in the order of `texts`.
-
-        Parameters
-        ----------
-        texts
-            What to encode.
-        role
-            `query` or `document`: decides the prompt.
-
-        Raises
-        ------
-        VectorError
-            The model returned something no score may be computed from; the message names the text.
-        """
-        return self._encoded(texts, role)[0]
-
-    def seconds(self, texts: Sequence[str], role: Role) -> float:
-        """Return how long encoding these texts took."""
-        return self._encoded(texts, role)[1]
-
-    def close(self) -> None:
-        """Forget all vectors and drop the model's weights."""
-        self._kept.clear()
-        self.model.close()
-
-    def _encoded(self, texts: Sequence[str], role: Role) -> tuple[NDArray[np.float32], float]:
-        key = role, _digest(texts)
-        if key not in self._kept:
-            started = time.perf_counter()
-            vectors = encode(self.model, texts, role, self._progress)
-            self._kept[key] = vectors, time.perf_counter() - started
-        return self._kept[key]
-
-
-def _digest(texts: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        content = text.encode("utf-8", "surrogatepass")
-        digest.update(len(content).to_bytes(8))
-        digest.update(content)
-    return digest.hexdigest()
+    vectors: NDArray[np.float32]
+    tokens: NDArray[np.int32]
+    seconds: float
+    spent: float
+    encoded: int
+    reused: int
 
 
 def encode(
     model: Model, texts: Sequence[str], role: Role, progress: ProgressFactory | None = None
 ) -> NDArray[np.float32]:
-    """Encode texts and normalise to unit length.
-
-    Texts are encoded from the longest to the shortest, so that a batch holds texts of one length and a text too
-    large for the memory fails at once.
+    """Encode texts, without any store, and normalise to unit length.
 
     Returns
     -------
     float32 array [n, d]
-        In the order of `texts`.
+        In the order of `texts`, cut and rounded as the model's entry of the matrix says.
 
     Raises
     ------
     VectorError
         NaN, infinity, zeros or a wrong dimension; the message names the text.
     """
-    run = model.encode_queries if role == "query" else model.encode_documents
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-    result: NDArray[np.float32] | None = None
-    bar = progress(f"{model.alias}: {role}", len(texts)) if progress else None
-    try:
-        for start in range(0, len(order), _CHUNK):
-            rows = order[start : start + _CHUNK]
-            batch = [texts[i] for i in rows]
-            vectors = run(batch)
-            check_vectors(vectors, batch, dimension=model.info.dimension, model=model.alias)
-            if result is None:
-                result = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
-            result[rows] = normalised(vectors)
+    whole = encode_texts(model, texts, role, progress=progress, allow_collapse=True).vectors
+    return model.shortened(whole)
+
+
+def encode_texts(
+    model: Model,
+    texts: Sequence[str],
+    role: Role,
+    *,
+    shelf: Shelf | None = None,
+    progress: ProgressFactory | None = None,
+    memory: int | None = None,
+    allow_collapse: bool = False,
+) -> Encoding:
+    """Return the vectors of texts: those that are kept from the shelf, the others from the model.
+
+    Parameters
+    ----------
+    shelf
+        What is kept of this model and role; what is computed is added, batch by batch.
+    progress
+        (label, number of texts) -> a bar; None for silence.
+    memory
+        Bytes from which the result lies in a file instead of the RAM; None for no such bound.
+    allow_collapse
+        Accept a model that gives many texts one and the same vector.
+
+    Raises
+    ------
+    VectorError
+        NaN, infinity, zeros, a wrong dimension, or one vector for many texts; the message names a text. What was
+        computed before is kept.
+    """
+    started = time.perf_counter()
+    keys = text_keys(texts)
+    first, inverse = distinct(keys)
+    work = _Work(model, [texts[i] for i in first], keys[first], role, shelf, memory, allow_collapse)
+    whole = work.found_as_they_are() if inverse is None else None
+    if whole is None:
+        bar = progress(f"{model.alias}: {role}", len(first)) if progress else None
+        try:
+            work.run(bar)
+        finally:
             if bar:
-                bar.update(len(rows))
-    finally:
+                bar.close()
+        whole = work.vectors
+    if not allow_collapse:
+        check_collapse(whole, work.texts, model=model.alias)
+    tokens, seconds = work.tokens, float(work.seconds.sum())
+    if inverse is not None:
+        distinct_vectors, places = whole, inverse
+        whole = filled((len(texts), whole.shape[1]), memory, lambda rows: distinct_vectors[places[rows]])
+        tokens = tokens[inverse]
+    spent = time.perf_counter() - started
+    return Encoding(whole, tokens, seconds, spent, work.encoded, len(first) - work.encoded)
+
+
+class _Work:
+    """The distinct texts of one list on their way to vectors; arrays in the order of these texts."""
+
+    def __init__(
+        self,
+        model: Model,
+        texts: list[str],
+        keys: NDArray[np.uint64],
+        role: Role,
+        shelf: Shelf | None,
+        memory: int | None,
+        allow_collapse: bool,
+    ) -> None:
+        self.model = model
+        self.texts = texts
+        self.keys = keys
+        self.role = role
+        self.shelf = shelf
+        self.memory = memory
+        self.allow_collapse = allow_collapse
+        self.tokens = np.full(len(texts), -1, dtype=np.int32)
+        self.seconds = np.zeros(len(texts))
+        self.encoded = 0
+        self._held: list[tuple[NDArray[np.int64], float]] = []
+        self.vectors = np.empty((0, model.native_dimension or 0), dtype=np.float32)
+
+    def found_as_they_are(self) -> NDArray[np.float32] | None:
+        """Return the kept vectors without copying them, where that is possible; else None."""
+        if self.shelf is None or not self.texts:
+            return None
+        places = self.shelf.find(self.keys)
+        if (places < 0).any():
+            return None
+        stored = self.shelf.as_stored(places)
+        if stored is not None:
+            self.tokens, self.seconds = self.shelf.about(places)
+        return stored
+
+    def run(self, bar: Progress | None) -> None:
+        """Fill `vectors`."""
+        missing = self._take_kept(np.arange(len(self.texts)))
         if bar:
-            bar.close()
-    return np.empty((0, model.info.dimension or 0), dtype=np.float32) if result is None else result
+            bar.update(len(self.texts) - len(missing))
+        missing = missing[self._longest_first(missing)]
+        size = _CHUNKS.start * 2
+        while len(missing):
+            chosen = self.shelf.claim(self.keys[missing], size) if self.shelf else np.arange(min(size, len(missing)))
+            taken = self._compute(missing[chosen]) if len(chosen) else 0.0  # others may have kept all that was left
+            before = len(missing)
+            missing = np.delete(missing, chosen)
+            if self.shelf is not None and len(missing) and self.shelf.others_added():
+                missing = self._take_kept(missing)
+            if bar:
+                bar.update(before - len(missing))
+            if taken:
+                size = min(max(int(len(chosen) * _CHUNK_S / taken), _CHUNKS.start), _CHUNKS.stop - 1)
+        if self._held:
+            check_collapse(self.vectors, self.texts, model=self.model.alias)
+            self._keep_held()
+
+    def _take_kept(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Copy what is kept of these texts, and return the others."""
+        if self.shelf is None or not len(rows):
+            return rows
+        places = self.shelf.find(self.keys[rows])
+        known = np.flatnonzero(places >= 0)
+        if not len(known):
+            return rows
+        self._room_for(self.model.native_dimension)
+        self.tokens[rows[known]], self.seconds[rows[known]] = self.shelf.about(places[known])
+        whole = self.shelf.read(places[known], self.vectors, rows[known])
+        return np.delete(rows, known[whole])
+
+    def _longest_first(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count tokens where the model has a limit, and return the order from the longest text to the shortest.
+
+        A batch then holds texts of one length, and a text too large for the memory fails at once.
+        """
+        texts = [self.texts[row] for row in rows]
+        counted = self.model.count_tokens(texts, self.role) if self.model.info.max_tokens is not None else None
+        if counted is not None:
+            self.tokens[rows] = counted
+        return np.argsort([-length for length in (counted or map(len, texts))], kind="stable")
+
+    def _compute(self, rows: NDArray[np.int64]) -> float:
+        """Encode, check and keep some texts; return the seconds it took."""
+        texts = [self.texts[row] for row in rows]
+        started = time.perf_counter()
+        vectors = self.model.encode(texts, self.role)
+        taken = time.perf_counter() - started
+        check_vectors(vectors, texts, dimension=self.model.native_dimension, model=self.model.alias)
+        self._room_for(vectors.shape[1])
+        self.vectors[rows] = normalised(vectors)
+        self.seconds[rows] = taken / len(rows)
+        self.encoded += len(rows)
+        self._held.append((rows, taken))
+        if self.allow_collapse or not all_equal(self.vectors[rows], self.vectors[self._held[0][0][0]]):
+            self._keep_held()
+        return taken
+
+    def _keep_held(self) -> None:
+        """Keep what was computed; it is held back for as long as all of it is one and the same vector."""
+        if self.shelf is not None:
+            for rows, taken in self._held:
+                self.shelf.add(self.keys[rows], self.vectors[rows], self.tokens[rows], taken)
+        self._held.clear()
+
+    def _room_for(self, dimension: int | None) -> None:
+        if len(self.vectors) < len(self.texts):
+            self.vectors = room((len(self.texts), dimension or 0), self.memory)
 
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the vectors at unit length (L2), so that inner products are cosines; float32 array [n, d]."""
-    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Return the vectors at unit length (L2), so that inner products are cosines; float32 array [n, d].
+
+    A vector of zeros, which cutting may leave, stays one.
+    """
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)  # in float32 they may overflow, or vanish
+    lengths = np.maximum(np.sqrt(squares).astype(np.float32), np.finfo(np.float32).tiny)
+    unit: NDArray[np.float32] = vectors / lengths[:, None]
     return unit

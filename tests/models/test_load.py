@@ -113,7 +113,7 @@ def test_without_its_wheel_a_packaged_model_of_the_catalogue_comes_from_the_hub(
 
 @pytest.mark.parametrize("entry", ["e5-small", "intfloat/multilingual-e5-small@v1"])
 def test_name_and_hub_id_bring_the_same_prompts(entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(spec: ModelSpec, folder: Path, prompts: object, fingerprint: str | None = None) -> Model:
+    def load(spec: ModelSpec, folder: Path, prompts: object, fingerprint: str | None = None, **_: object) -> Model:
         seen.append((spec.source, spec.revision, prompts, fingerprint))
         return Model(ModelInfo(spec.alias, spec.source))
 
@@ -150,7 +150,7 @@ def test_a_missing_folder_is_named_and_not_asked_for_on_the_hub(
 
 
 def test_whatever_a_library_raises_names_model_and_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(*_: object) -> Model:
+    def load(*_: object, **__: object) -> Model:
         raise KeyError("weight")
 
     monkeypatch.setattr(transformer, "load", load)

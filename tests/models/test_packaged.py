@@ -133,10 +133,12 @@ def test_weights_that_are_not_the_published_ones_are_refused(
 @pytest.mark.parametrize("fixture", ["use", "e5", "minilm"])
 def test_tokens_are_counted(fixture: str, request: pytest.FixtureRequest) -> None:
     model: Model = request.getfixturevalue(fixture)
-    one, more = model.count_tokens(["cat"]), model.count_tokens(["cat", "the cat sat on the mat"])
-    assert one is not None
-    assert more is not None
+    counted = model.count_tokens(["cat", "the cat sat on the mat"])
+    assert counted is not None
+    one, more = counted
     assert 1 <= one < more
+    assert model.count_tokens(["cat"]) == [one]
+    assert model.count_tokens([]) == []
 
 
 def test_a_truncated_packaged_model_starts_with_the_same_numbers(e5: Model) -> None:

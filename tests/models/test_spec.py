@@ -38,6 +38,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "p=BAAI/bge-m3@v1:dim=256:precision=float16:backend=torch:device=cpu:batch_size=4",
             ModelSpec("p", "BAAI/bge-m3", "v1", 256, "float16", "torch", "cpu", 4),
         ),
+        ("minilm-en:backend=onnx", ModelSpec("minilm-en-backendonnx", "minilm-en", backend="onnx")),
+        ("p=./ft:backend=openvino:device=cpu", ModelSpec("p", "./ft", backend="openvino", device="cpu")),
         (
             "BAAI/bge-m3:precision=float16:dim=8",
             ModelSpec("bge-m3-precisionfloat16-dim8", "BAAI/bge-m3", None, 8, "float16"),
@@ -74,7 +76,11 @@ def test_an_entry_is_read(here: Path, entry: str, spec: ModelSpec) -> None:
         ("bge-m3:dim=0", ["'bge-m3:dim=0'", "dim must be at least 1"]),
         ("bge-m3:batch_size=0", ["batch_size must be at least 1"]),
         ("bge-m3:precision=float61", ["precision=float61 is not supported", "did you mean 'float16'?"]),
-        ("bge-m3:backend=tensorflow", ["backend=tensorflow is not supported", "torch"]),
+        ("bge-m3:backend=tensorflow", ["backend=tensorflow is not supported", "onnx, openvino, torch"]),
+        ("e5-small-q4:backend=onnx", ["'e5-small-q4:backend=onnx'", "an engine of its own", "remove backend=onnx"]),
+        ("use-multilingual:backend=openvino", ["use-multilingual comes with an engine of its own"]),
+        ("bm25:backend=onnx", ["bm25", "takes no keys"]),
+        ("bge-m3:backend=onnx:device=cuda", ["backend=onnx runs on one CPU", "remove device=cuda"]),
         ("bge-m3:device=gpu", ["device=gpu is not supported", "cuda"]),
         ("bge-m3+bm25", ["hybrid entries are not supported"]),
     ],
@@ -161,8 +167,13 @@ def test_tables_that_name_each_other_are_refused(here: Path) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    [ModelTable("bm25", precision="int4"), ModelTable("bm25", device="gpu"), ModelTable("bm25", dim=0)],
-    ids=["precision", "device", "dim"],
+    [
+        ModelTable("bm25", precision="int4"),
+        ModelTable("bm25", device="gpu"),
+        ModelTable("bm25", dim=0),
+        ModelTable("bge-m3", backend="onnx", devices=("cuda:0", "cuda:1")),
+    ],
+    ids=["precision", "device", "dim", "devices"],
 )
 def test_the_values_of_a_table_are_checked_as_those_of_an_entry(here: Path, table: ModelTable) -> None:
     with pytest.raises(UsageError, match="'prod'"):

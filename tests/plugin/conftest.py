@@ -30,6 +30,7 @@ for _heavy in (
     "pytest_embedeval.report.baselines",
     "pytest_embedeval.report.environment",
     "pytest_embedeval.report.markdown",
+    "pytest_embedeval.retrieval.binary",
     "pytest_embedeval.retrieval.bm25",
     "pytest_embedeval.retrieval.exact",
 ):
@@ -45,7 +46,7 @@ import weakref
 
 import numpy as np
 
-from tests.conftest import constant, letters
+from tests.conftest import blind, letters
 
 _loaded = []
 
@@ -66,7 +67,7 @@ class Tracked:
 
 
 def pytest_embedeval_models(config):
-    return {"letters": letters, "constant": constant, "holed": holed}
+    return {"letters": letters, "blind": blind, "holed": holed}
 
 
 def pytest_embedeval_load_model(spec):
@@ -142,10 +143,16 @@ filterwarnings = error
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures: Path) -> pytest.Pytester:
-    """Lay out twelve Turkish passages with a question each, a few word forms, encoders, and copies of our suites."""
+def project(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures: Path, tmp_path: Path
+) -> pytest.Pytester:
+    """Lay out twelve Turkish passages with a question each, a few word forms, encoders, and copies of our suites.
+
+    Vectors are kept in a cache folder of the test's own.
+    """
     for name in ("CI", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # so that a run in a process of its own finds tests.conftest
     folder = pytester.path
     (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")

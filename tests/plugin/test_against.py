@@ -86,23 +86,21 @@ def test_an_unknown_reference_is_a_usage_error_with_a_hint(project: pytest.Pytes
         given = []
         path = project.path / "embedeval.toml"
         path.write_text('against = "lettres"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
-    result = project.runpytest_inprocess(RETRIEVAL, "--models=constant", *given)
+    result = project.runpytest_inprocess(RETRIEVAL, "--models=blind", *given)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
             "ERROR: --against=lettres: no model of the matrix and no baseline in *baselines has that alias; "
-            "did you mean 'letters'? Known: constant, letters"
+            "did you mean 'letters'? Known: blind, letters"
         ]
     )
 
 
 def test_without_baselines_the_matrix_alone_is_known(project: pytest.Pytester) -> None:
     store(project, "letters")
-    result = project.runpytest_inprocess(
-        RETRIEVAL, "--models=constant", "--against=letters", "--embedeval-baseline=off"
-    )
+    result = project.runpytest_inprocess(RETRIEVAL, "--models=blind", "--against=letters", "--embedeval-baseline=off")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*: no model of the matrix (baselines are off) has that alias; Known: constant"])
+    result.stderr.fnmatch_lines(["*: no model of the matrix (baselines are off) has that alias; Known: blind"])
 
 
 def test_the_command_line_names_another_reference_than_the_configuration(upgrades: pytest.Pytester) -> None:

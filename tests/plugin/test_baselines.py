@@ -16,7 +16,7 @@ UPDATE, NEW, WORSE = "--embedeval-update", "--embedeval-update-new", "--embedeva
 
 
 def test_with_nothing_stored_a_run_passes_and_does_not_speak_of_it(project: pytest.Pytester) -> None:
-    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters,constant")
+    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters,blind")
     result.assert_outcomes(passed=4)
     result.stdout.no_fnmatch_line("*baseline*")
     assert not (project.path / "baselines").exists()

@@ -105,7 +105,7 @@ def test_quality_is_saved_beside_the_timings(timed: pytest.Pytester) -> None:
 
 def test_a_saved_run_is_compared_in_timings_and_in_quality(timed: pytest.Pytester) -> None:
     suites = "suites/test_speed.py", "suites/test_retrieval.py::test_retrieval"
-    timed.runpytest_inprocess(*suites, "--models=m=constant", "--benchmark-autosave", "--embedeval-out=old")
+    timed.runpytest_inprocess(*suites, "--models=m=blind", "--benchmark-autosave", "--embedeval-out=old")
     result = timed.runpytest_inprocess(*suites, "--models=m=letters", "--benchmark-compare=0001", "--benchmark-save=b")
     result.assert_outcomes(passed=3)
     old, new = (_mrr(read_report(timed, folder)) for folder in ("old", ".embedeval"))
@@ -113,7 +113,7 @@ def test_a_saved_run_is_compared_in_timings_and_in_quality(timed: pytest.Pyteste
         [
             "Quality, 0001_*.json → now:",
             f"m  retrieval/medical  mrr@10  {old:.4f} → {new:.4f} ({new - old:+.4f})",
-            "m is another model: constant → letters",
+            "m is another model: blind → letters",
             "*benchmark 'encode/medical': 2 tests*",
         ]
     )
@@ -158,7 +158,7 @@ def test_a_damaged_block_is_one_line_and_no_failure(timed: pytest.Pytester) -> N
 def test_benchmarks_can_be_grouped_by_model(timed: pytest.Pytester) -> None:
     timed.makepyfile(test_own=_PLAIN.replace('["model"] = "mine"', '["kind"] = "own"'))
     result = timed.runpytest_inprocess(
-        "test_own.py", "suites/test_speed.py", "--models=b=constant,a=constant", "--benchmark-group-by=model"
+        "test_own.py", "suites/test_speed.py", "--models=b=blind,a=blind", "--benchmark-group-by=model"
     )
     result.assert_outcomes(passed=5)
     result.stdout.fnmatch_lines(

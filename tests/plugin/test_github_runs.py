@@ -40,17 +40,17 @@ def test_a_run_leaves_a_summary_and_annotations(project: pytest.Pytester, on_git
 
 
 def test_a_comparison_is_annotated_at_its_test(project: pytest.Pytester, on_github: Path) -> None:
-    result = project.runpytest_inprocess(TEST, "--models=letters,constant", "--against=letters", "-p", "no:benchmark")
+    result = project.runpytest_inprocess(TEST, "--models=letters,blind", "--against=letters", "-p", "no:benchmark")
     result.stdout.fnmatch_lines(
-        ["::error title=constant%3A mrr@10 of retrieval/medical,file=suites/test_retrieval.py,line=8::mrr@10*"]
+        ["::error title=blind%3A mrr@10 of retrieval/medical,file=suites/test_retrieval.py,line=8::mrr@10*"]
     )
-    assert "| constant | retrieval/medical | mrr@10 | against letters |" in on_github.read_text(encoding="utf-8")
+    assert "| blind | retrieval/medical | mrr@10 | against letters |" in on_github.read_text(encoding="utf-8")
 
 
 def test_only_the_controller_speaks(project: pytest.Pytester, on_github: Path) -> None:
     configure(project, _RULE)
     result = project.runpytest_inprocess(
-        TEST, "--models=letters,constant", "-n", "2", "--dist", "loadgroup", "-p", "no:benchmark"
+        TEST, "--models=letters,blind", "-n", "2", "--dist", "loadgroup", "-p", "no:benchmark"
     )
     assert sum(line.startswith("::error ") for line in result.outlines) == 2
     assert on_github.read_text(encoding="utf-8").count("## pytest-embedeval: ") == 1

@@ -34,7 +34,7 @@ def test_encoders_of_a_conftest_are_the_matrix_where_none_is_named(project: pyte
     models = read_report(project)["models"]
     assert [(row["alias"], row["source"], row["dimension"]) for row in models] == [
         ("letters", "letters", 256),
-        ("constant", "constant", 8),
+        ("blind", "blind", 32),
     ]
 
 
@@ -47,7 +47,7 @@ def test_an_encoder_of_a_conftest_may_be_named_with_keys(project: pytest.Pyteste
 def test_an_encoder_may_differ_by_role_and_carry_a_fingerprint(project: pytest.Pytester) -> None:
     project.makeconftest(
         """
-        from tests.conftest import constant, letters
+        from tests.conftest import letters
 
 
         class ByRole:
@@ -151,9 +151,9 @@ def pytest_embedeval_report(report):
     report.models[:] = report.models[::-1]
 """
         )
-    result = project.runpytest_inprocess(TEST, "--models=letters,constant", "-s")
-    assert "seen ['letters', 'constant'] False" in result.stdout.str()
-    assert [row["alias"] for row in read_report(project)["models"]] == ["constant", "letters"]
+    result = project.runpytest_inprocess(TEST, "--models=letters,blind", "-s")
+    assert "seen ['letters', 'blind'] False" in result.stdout.str()
+    assert [row["alias"] for row in read_report(project)["models"]] == ["blind", "letters"]
 
 
 def test_the_report_hook_is_silent_where_nothing_was_judged(pytester: pytest.Pytester) -> None:

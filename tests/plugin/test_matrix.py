@@ -18,11 +18,11 @@ def pytest_collection_modifyitems(items):
 
 def test_ids_name_the_model_then_the_data_set(project: pytest.Pytester) -> None:
     project.makepyfile(test_own="def test_all(words, dataset, model): ...")
-    result = project.runpytest_inprocess("--models=letters,constant", "--collect-only", "-q", "test_own.py")
+    result = project.runpytest_inprocess("--models=letters,blind", "--collect-only", "-q", "test_own.py")
     ids = [line for line in result.outlines if "test_all" in line]
     assert [line.partition("::")[2] for line in ids] == [
         "test_all[letters-medical-forms]",
-        "test_all[constant-medical-forms]",
+        "test_all[blind-medical-forms]",
     ]
 
 
@@ -34,10 +34,10 @@ def test_tests_are_grouped_by_model_in_the_order_of_the_matrix(project: pytest.P
         def test_two(model): ...
         """
     )
-    result = project.runpytest_inprocess("--models=letters,bm25,constant", "-v", "test_own.py")
+    result = project.runpytest_inprocess("--models=letters,bm25,blind", "-v", "test_own.py")
     assert [line.split()[0].partition("::")[2] for line in result.outlines if "PASSED" in line] == [
         "test_plain",
-        *(f"test_{number}[{alias}]" for alias in ("letters", "bm25", "constant") for number in ("one", "two")),
+        *(f"test_{number}[{alias}]" for alias in ("letters", "bm25", "blind") for number in ("one", "two")),
     ]
 
 
@@ -46,9 +46,9 @@ def test_tests_are_grouped_by_model_in_the_order_of_the_matrix(project: pytest.P
     [
         ("lettres", "unknown model 'lettres'; did you mean 'letters'?"),
         ("", "the model matrix is empty"),
-        ("letters,,constant", "empty entry in the model matrix"),
+        ("letters,,blind", "empty entry in the model matrix"),
         ("letters,letters", "2 models are called 'letters'; give each its own alias"),
-        ("a=letters,a=constant", "2 models are called 'a'; give each its own alias"),
+        ("a=letters,a=blind", "2 models are called 'a'; give each its own alias"),
         ("letters:dimm=3", "unknown key 'dimm'; did you mean 'dim'?"),
         ("letters:dim=0", "dim must be at least 1, not 0"),
         ("my model=letters", "'my model' is not a usable alias"),
@@ -102,12 +102,12 @@ def test_tests_that_need_vectors_are_deselected_for_bm25_and_the_header_says_so(
 
 
 def test_a_missing_folder_keeps_its_row(project: pytest.Pytester) -> None:
-    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters,gone=./gone,constant")
+    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters,gone=./gone,blind")
     result.assert_outcomes(passed=4, errors=2)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     message = f"model 'gone': there is no folder {project.path / 'gone'}"
     rows = read_report(project)["models"]
-    assert [(row["alias"], row["error"]) for row in rows] == [("letters", None), ("gone", message), ("constant", None)]
+    assert [(row["alias"], row["error"]) for row in rows] == [("letters", None), ("gone", message), ("blind", None)]
     result.stdout.re_match_lines([r"gone( +-){10}$", f"not loaded  gone: {message}"])
     result.stdout.no_fnmatch_line("*def test_*")  # the message says it all
 
@@ -180,11 +180,11 @@ def test_xdist_finds_each_test_in_the_group_of_its_model(
 @pytest.mark.parametrize(
     ("configuration", "arguments", "aliases"),
     [
-        ('matrix = ["constant", "bm25"]', (), "constant, bm25"),
-        ('models = ["constant", "bm25"]', (), "constant, bm25"),
-        ('matrix = ["constant", "bm25"]', ("--models=letters",), "letters"),
-        ("", (), "letters, constant, holed"),
-        ("", ("--models=new=letters,old=constant:dim=4",), "new, old"),
+        ('matrix = ["blind", "bm25"]', (), "blind, bm25"),
+        ('models = ["blind", "bm25"]', (), "blind, bm25"),
+        ('matrix = ["blind", "bm25"]', ("--models=letters",), "letters"),
+        ("", (), "letters, blind, holed"),
+        ("", ("--models=new=letters,old=blind:dim=4",), "new, old"),
     ],
     ids=["matrix", "models", "command line first", "conftest", "aliases"],
 )

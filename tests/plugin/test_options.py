@@ -19,6 +19,8 @@ ONE_TEST = "suites/test_retrieval.py::test_retrieval"
         "--models",
         "--against",
         *(f"--embedeval-{name}" for name in ("out", "device", "seed", "baseline", "policy", "tolerance", "github")),
+        "--embedeval-cache",
+        "--embedeval-memory",
     ],
 )
 def test_no_option_goes_without_its_value(pytester: pytest.Pytester, flag: str) -> None:
@@ -35,6 +37,8 @@ def test_no_option_goes_without_its_value(pytester: pytest.Pytester, flag: str) 
         ("--embedeval-seed=many", "*--embedeval-seed: invalid int value: 'many'"),
         ("--embedeval-seed=-1", "*--embedeval-seed: must be at least 0, and is -1"),
         ("--embedeval-github=on", "*--embedeval-github: must be one of auto, off, not 'on'"),
+        ("--embedeval-cache=", "*--embedeval-cache: must be a folder, or off for none"),
+        ("--embedeval-memory=lots", "*--embedeval-memory: must be a size such as 4GiB or 512MiB, not 'lots'"),
     ],
 )
 def test_a_wrong_value_is_a_usage_error(pytester: pytest.Pytester, option: str, message: str) -> None:
@@ -56,6 +60,7 @@ def test_help_shows_the_group(pytester: pytest.Pytester) -> None:
         ("sead = 1", "", "sead: unknown key; did you mean 'seed'?"),
         ('seed = "x"', "", "seed: must be of type int"),
         ('device = "tpu"', "", "device: must be one of auto, cpu, cuda, mps, not 'tpu'"),
+        ('memory = "lots"', "", "memory: must be a size such as 4GiB or 512MiB, not 'lots'"),
         ('matrix = "letters"', "", "matrix: must be a list of entries"),
         ("matrix = [", "", "not valid TOML"),
         (
@@ -75,6 +80,7 @@ def test_help_shows_the_group(pytester: pytest.Pytester) -> None:
         "key",
         "type",
         "device",
+        "memory",
         "matrix",
         "toml",
         "format",
@@ -120,14 +126,18 @@ def test_embedeval_toml_wins_over_pyproject(project: pytest.Pytester) -> None:
 
 def test_the_command_line_wins_over_the_configuration(project: pytest.Pytester) -> None:
     path = project.path / "embedeval.toml"
-    path.write_text('seed = 7\ndevice = "cuda"\nout = "a"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
-    options = "--embedeval-seed=8", "--embedeval-device=cpu", "--embedeval-out=b", "--models=letters"
-    project.runpytest_inprocess(ONE_TEST, *options).assert_outcomes(passed=1)
+    written = 'seed = 7\ndevice = "cuda"\nout = "a"\ncache = "off"\nmemory = "1GiB"\n'
+    path.write_text(written + path.read_text(encoding="utf-8"), encoding="utf-8")
+    options = "--embedeval-seed=8", "--embedeval-device=cpu", "--embedeval-out=b", "--embedeval-cache=kept"
+    more = "--embedeval-memory=2GiB", "--models=letters"
+    project.runpytest_inprocess(ONE_TEST, *options, *more).assert_outcomes(passed=1)
     settings = read_report(project, "b")["run"]["settings"]
-    assert {key: settings[key] for key in ("models", "device", "seed")} == {
+    assert {key: settings[key] for key in ("models", "device", "seed", "cache", "memory")} == {
         "models": ["letters"],
         "device": "cpu",
         "seed": 8,
+        "cache": str(project.path / "kept"),
+        "memory": 2 * 1024**3,
     }
     assert not (project.path / "a").exists()
 

@@ -12,7 +12,7 @@ from tests.plugin.conftest import configure, read_report, read_scores
 def test_two_workers_give_the_report_of_one_process(project: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     configure(project, '[gates."retrieval/medical"]\n"mrr@10" = { min = 0.3 }\n')
-    arguments = "suites/test_retrieval.py", "--models=letters,constant,own=acme/own,gone=./gone"
+    arguments = "suites/test_retrieval.py", "--models=letters,blind,own=acme/own,gone=./gone"
     alone = project.runpytest_inprocess(*arguments, "--embedeval-out=alone")
     together = project.runpytest_inprocess(
         *arguments, "--embedeval-out=together", "-n", "2", "--dist", "loadgroup", "-p", "no:benchmark"
@@ -30,12 +30,12 @@ def test_two_workers_give_the_report_of_one_process(project: pytest.Pytester) ->
 
 def test_last_failed_judges_only_the_model_that_failed(project: pytest.Pytester) -> None:
     configure(project, '[gates."retrieval/medical"]\n"mrr@10" = { min = 0.3 }\n')
-    arguments = "suites/test_retrieval.py::test_retrieval", "--models=letters,constant"
+    arguments = "suites/test_retrieval.py::test_retrieval", "--models=letters,blind"
     project.runpytest_inprocess(*arguments).assert_outcomes(passed=1, failed=1)
     result = project.runpytest_inprocess(*arguments, "--last-failed")
     result.assert_outcomes(failed=1, deselected=1)
-    result.stdout.fnmatch_lines(["embedeval: 1 model* (constant)"])
-    assert [row["alias"] for row in read_report(project)["models"]] == ["constant"]
+    result.stdout.fnmatch_lines(["embedeval: 1 model* (blind)"])
+    assert [row["alias"] for row in read_report(project)["models"]] == ["blind"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_plugins_may_be_loaded_one_by_one(
     """In a process of its own: pytest warns of a plugin that this process has imported before it could rewrite it."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     result = project.runpytest_subprocess(
-        "-p", "pytest_embedeval.plugin", "-p", plugin, "suites/test_speed.py", "--models=constant"
+        "-p", "pytest_embedeval.plugin", "-p", plugin, "suites/test_speed.py", "--models=blind"
     )
     result.assert_outcomes(**outcomes)
 
@@ -63,6 +63,8 @@ def _comparable(report: dict[str, Any]) -> dict[str, Any]:
         del report["run"][key]
     for model in report["models"]:
         del model["load_s"]
+    for row in report["vectors"]:
+        del row["seconds"], row["spent"]
     measurements = [row for row in report["measurements"] if row["metric"] != "encode_s"]
     return {**report, "measurements": _sorted(measurements), "datasets": _sorted(report["datasets"])}
 

@@ -17,15 +17,17 @@ RETRIEVAL = "suites/test_retrieval.py::test_retrieval"
 @pytest.mark.usefixtures("uncalibrated")
 def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None:
     configure(project, '[gates."retrieval/medical"]\n"mrr@10" = { min = 0.1 }\n')
-    models = "--models=constant,bm25,gone=./gone"
+    models = "--models=blind,small=blind:dim=16,bm25,gone=./gone"
     project.runpytest_inprocess("suites", models, "--against=bm25", "-k", "not contract")
     report = read_report(project)
+    assert report.pop("warnings") == []
     assert {key: _keys(value) for key, value in report.items()} == {
         "schema_version": set(),
         "run": {"started", "duration_s", "git", "versions", "machine", "settings"},
         "models": {
             *("alias", "source", "revision", "fingerprint", "kind", "dimension", "max_tokens", "prompts"),
-            *("precision", "device", "load_s", "error"),
+            *("precision", "device", "load_s", "error", "backend", "dtype", "engine", "native_dimension"),
+            *("bytes_per_vector", "encoding", "findings"),
         },
         "datasets": {"name", "fingerprint", "language", "queries", "documents", "judgements", "findings"},
         "measurements": {"model", "suite", "dataset", "metric", "value", "n", "low", "high", "worst", "best"},
@@ -40,6 +42,14 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
         "comparisons": {
             *("model", "reference", "rule", "suite", "dataset", "metric", "before", "after", "n", "lost", "won"),
             *("overlap", "slices", "queries"),
+        },
+        "vectors": {
+            *("model", "suite", "dataset", "role", "texts", "encoded", "reused", "seconds", "spent", "tokens"),
+            *("truncated", "mean_cosine", "equal", "hubness", "findings"),
+        },
+        "costs": {
+            *("model", "suite", "dataset", "metric", "variant", "value", "whole", "delta", "low", "high", "n"),
+            *("differ", "bytes_per_vector", "whole_bytes_per_vector"),
         },
     }
     assert set(report["run"]["git"]) == {"commit", "dirty"}
@@ -65,7 +75,7 @@ def test_the_report_says_what_was_judged_and_on_what(project: pytest.Pytester) -
 
 
 def test_scores_csv_has_one_row_per_query_and_metric(project: pytest.Pytester) -> None:
-    project.runpytest_inprocess("suites", "--models=letters,constant", "-k", "retrieval or morphology")
+    project.runpytest_inprocess("suites", "--models=letters,blind", "-k", "retrieval or morphology")
     rows = read_scores(project)
     assert list(rows[0]) == ["model", "suite", "dataset", "metric", "query_id", "score"]
     keys = [tuple(row.values())[:-1] for row in rows]
@@ -135,7 +145,7 @@ def test_both_files_are_written_when_the_run_is_interrupted(project: pytest.Pyte
             raise KeyboardInterrupt
         """
     )
-    result = project.runpytest_inprocess("test_own.py", "--models=letters,constant", no_reraise_ctrlc=True)
+    result = project.runpytest_inprocess("test_own.py", "--models=letters,blind", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     folder = ".embedeval/interrupted"  # so that the report of the last whole run stays
     assert {row["model"] for row in read_report(project, folder)["measurements"]} == {"letters"}
@@ -154,12 +164,12 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(project: pytest.Pytes
 
 
 def test_a_second_run_replaces_the_files(project: pytest.Pytester) -> None:
-    for alias in ("letters", "constant"):
+    for alias in ("letters", "blind"):
         project.runpytest_inprocess(RETRIEVAL, f"--models={alias}").assert_outcomes(passed=1)
-    assert {row["alias"] for row in read_report(project)["models"]} == {"constant"}
-    assert {row["model"] for row in read_scores(project)} == {"constant"}
+    assert {row["alias"] for row in read_report(project)["models"]} == {"blind"}
+    assert {row["model"] for row in read_scores(project)} == {"blind"}
     found = {str(path.relative_to(project.path / ".embedeval")) for path in (project.path / ".embedeval").rglob("*.*")}
-    assert found - {".lock"} == {"report.json", "scores.csv", "texts.json", "baselines/constant.json"}
+    assert found - {".lock"} == {"report.json", "scores.csv", "texts.json", "baselines/blind.json"}
 
 
 @pytest.mark.parametrize("family", ["xunit1", "xunit2"])
@@ -192,7 +202,7 @@ def test_user_properties_are_plain_builtins(project: pytest.Pytester) -> None:
 def test_the_table_fits_80_columns_without_colours_and_ends_with_the_path(project: pytest.Pytester) -> None:
     out = "--embedeval-out=out"
     result = project.runpytest_inprocess(
-        "suites", "--models=letters,a-very-long-alias-of-a-model=constant,bm25", "-k", "not contract and not speed", out
+        "suites", "--models=letters,a-very-long-alias-of-a-model=blind,bm25", "-k", "not contract and not speed", out
     )
     lines = result.outlines
     section = lines[lines.index(" embedeval ".center(80, "=")) + 1 :]
@@ -294,9 +304,9 @@ def test_progress_is_shown_on_a_terminal_alone(
     result = project.runpytest_inprocess(RETRIEVAL, "--models=letters", "-s", *arguments)
     result.assert_outcomes(passed=1)
     if shown:
-        result.stdout.fnmatch_lines(
-            ["*a bar of 300 for letters: query", "256 more", "44 more", "the bar is closed", "*a bar * document"]
-        )
+        lines = ["*a bar of 300 for letters: query", "* more", "the bar is closed", "*a bar * document"]
+        result.stdout.fnmatch_lines(lines)
+        assert sum(int(line.split()[0]) for line in result.outlines if line.endswith(" more")) == 600
     else:
         result.stdout.no_fnmatch_line("*bar*")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.plugin.conftest import RETRIEVAL, read_report, store
 
-_SKIPPED = "failed      constant: no test of it ran; it is not judged"
+_SKIPPED = "failed      blind: no test of it ran; it is not judged"
 
 
 @pytest.mark.parametrize(
@@ -17,13 +17,13 @@ _SKIPPED = "failed      constant: no test of it ran; it is not judged"
         """
         def pytest_collection_modifyitems(items):
             for item in items:
-                if "constant" in item.name:
+                if "blind" in item.name:
                     item.add_marker(pytest.mark.skip)
         """,
         """
         @pytest.fixture(autouse=True)
         def not_here(model):
-            if model.alias == "constant":
+            if model.alias == "blind":
                 pytest.skip("too slow")
         """,
     ],
@@ -31,7 +31,7 @@ _SKIPPED = "failed      constant: no test of it ran; it is not judged"
 )
 def test_a_model_whose_tests_are_all_skipped_is_not_green(project: pytest.Pytester, hook: str) -> None:
     (project.path / "suites" / "conftest.py").write_text("import pytest\n" + _dedented(hook), encoding="utf-8")
-    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters,constant")
+    result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters,blind")
     result.assert_outcomes(passed=2, skipped=2)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([_SKIPPED, "report: *"])
@@ -40,7 +40,7 @@ def test_a_model_whose_tests_are_all_skipped_is_not_green(project: pytest.Pytest
 
 def test_a_run_that_skips_everything_is_not_green(project: pytest.Pytester) -> None:
     project.makepyfile(test_own="import pytest\n@pytest.mark.skip\ndef test_own(model): ...")
-    result = project.runpytest_inprocess("test_own.py", "--models=constant")
+    result = project.runpytest_inprocess("test_own.py", "--models=blind")
     result.assert_outcomes(skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*= embedeval =*", _SKIPPED])
@@ -58,7 +58,7 @@ def test_a_run_that_skips_everything_is_not_green(project: pytest.Pytester) -> N
 )
 def test_a_model_of_which_a_test_ran_is_judged(project: pytest.Pytester, test: str, failed: int) -> None:
     project.makepyfile(test_own=f"import pytest\n{test}")
-    result = project.runpytest_inprocess("test_own.py", "--models=constant")
+    result = project.runpytest_inprocess("test_own.py", "--models=blind")
     assert result.ret == (pytest.ExitCode.TESTS_FAILED if failed else pytest.ExitCode.OK)
     result.stdout.no_fnmatch_line("failed *")
 
@@ -73,7 +73,7 @@ def test_a_model_that_was_not_loaded_is_told_once(project: pytest.Pytester) -> N
 @pytest.mark.parametrize("flags", [("--collect-only",), ("--setup-plan",)], ids=" ".join)
 def test_a_run_that_runs_no_test_is_not_judged(project: pytest.Pytester, flags: Sequence[str]) -> None:
     store(project, "old=letters")
-    result = project.runpytest_inprocess(RETRIEVAL, "--models=constant", "--against=old", *flags, "--embedeval-update")
+    result = project.runpytest_inprocess(RETRIEVAL, "--models=blind", "--against=old", *flags, "--embedeval-update")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.no_fnmatch_line("failed *")
     assert [path.name for path in (project.path / "baselines").glob("*.json")] == ["old.json"]
@@ -81,14 +81,14 @@ def test_a_run_that_runs_no_test_is_not_judged(project: pytest.Pytester, flags: 
 
 def test_a_run_cut_short_is_not_judged_as_a_whole(project: pytest.Pytester) -> None:
     project.makepyfile(test_own="def test_own(model, retrieval): assert model.alias != 'letters'")
-    result = project.runpytest_inprocess("test_own.py", "--models=letters,constant", "--against=letters", "-x")
+    result = project.runpytest_inprocess("test_own.py", "--models=letters,blind", "--against=letters", "-x")
     result.assert_outcomes(failed=1)
     result.stdout.no_fnmatch_line("failed *")
 
 
 def test_without_a_terminal_the_exit_code_alone_speaks(project: pytest.Pytester) -> None:
     project.makepyfile(test_own="import pytest\ndef test_own(model): pytest.skip('not today')")
-    result = project.runpytest_inprocess("test_own.py", "--models=constant", "-p", "no:terminal")
+    result = project.runpytest_inprocess("test_own.py", "--models=blind", "-p", "no:terminal")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert not result.outlines
     assert not result.errlines

@@ -10,14 +10,14 @@ import pytest
 from tests.plugin.conftest import read_report
 
 _COUNTING = """
-from tests.conftest import constant
+from tests.conftest import blind
 
 calls = []
 
 
 def counting(texts):
     calls.append(len(texts))
-    return constant(texts)
+    return blind(texts)
 
 
 def pytest_embedeval_models(config):
@@ -45,7 +45,7 @@ def test_what_is_not_timed_is_not_measured_and_no_failure(
     project: pytest.Pytester, arguments: tuple[str, ...], outcomes: dict[str, int], timed: bool, scored: bool
 ) -> None:
     suites = "suites/test_speed.py", "suites/test_retrieval.py::test_retrieval"
-    result = project.runpytest_inprocess(*suites, "--models=constant", "-rs", *arguments)
+    result = project.runpytest_inprocess(*suites, "--models=blind", "-rs", *arguments)
     result.assert_outcomes(**outcomes)
     assert result.ret == pytest.ExitCode.OK
     report = read_report(project)
@@ -54,12 +54,12 @@ def test_what_is_not_timed_is_not_measured_and_no_failure(
     if "-p" in arguments:
         result.stdout.fnmatch_lines(["SKIPPED * not measured: pytest-benchmark is switched off"])
     if scored and not timed:
-        texts_per_s = next(line for line in result.outlines if line.startswith("constant ")).split()[3]
+        texts_per_s = next(line for line in result.outlines if line.startswith("blind ")).split()[3]
         assert texts_per_s == "-"
 
 
 def test_a_timing_has_its_numbers(project: pytest.Pytester) -> None:
-    project.runpytest_inprocess("suites/test_speed.py", "--models=constant").assert_outcomes(passed=2)
+    project.runpytest_inprocess("suites/test_speed.py", "--models=blind").assert_outcomes(passed=2)
     encode, query = read_report(project)["speed"]
     assert encode["texts_per_s"] > 0
     assert 3 <= encode["rounds"] <= 30
@@ -98,7 +98,7 @@ def test_a_slow_model_is_timed_in_few_rounds(project: pytest.Pytester, monkeypat
 
 @pytest.mark.usefixtures("uncalibrated")
 def test_benchmarks_are_grouped_by_task_and_say_what_they_timed(project: pytest.Pytester) -> None:
-    project.runpytest_inprocess("suites/test_speed.py", "--models=a=constant,b=constant", "--benchmark-json=timed.json")
+    project.runpytest_inprocess("suites/test_speed.py", "--models=a=blind,b=blind", "--benchmark-json=timed.json")
     benchmarks = _benchmarks(project)
     assert sorted((timed["group"], timed["extra_info"]["model"]) for timed in benchmarks) == [
         ("encode/medical", "a"),

@@ -28,7 +28,7 @@ def shrunk(project: pytest.Pytester) -> pytest.Pytester:
     """A project whose two models have a baseline each, also for a data set that is configured no longer."""
     project.makepyfile(test_own=_TESTS, test_other="def test_plain(): ...\ndef test_model(model): ...")
     path = project.path / "embedeval.toml"
-    text = 'matrix = ["old=letters", "new=constant"]\n' + path.read_text(encoding="utf-8")
+    text = 'matrix = ["old=letters", "new=blind"]\n' + path.read_text(encoding="utf-8")
     path.write_text(text, encoding="utf-8")
     folder = project.path / "baselines"
     if not _baselines:  # one run serves all tests: what it stores depends on nothing else
@@ -135,7 +135,7 @@ def test_a_failed_test_leaves_no_score_unused(shrunk: pytest.Pytester, stop: Seq
 
 def test_a_model_that_is_gone_from_the_configuration_fails_the_run(shrunk: pytest.Pytester) -> None:
     path = shrunk.path / "embedeval.toml"
-    path.write_text(path.read_text(encoding="utf-8").replace(', "new=constant"', "") + _OTHER_DATA, encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace(', "new=blind"', "") + _OTHER_DATA, encoding="utf-8")
     result = shrunk.runpytest_inprocess("test_own.py")
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -168,7 +168,7 @@ def test_a_model_that_fails_to_load_keeps_its_scores(shrunk: pytest.Pytester) ->
 
 def test_the_baseline_of_the_reference_alone_is_in_use(shrunk: pytest.Pytester) -> None:
     path = shrunk.path / "embedeval.toml"
-    text = path.read_text(encoding="utf-8").replace(', "new=constant"', "") + _OTHER_DATA
+    text = path.read_text(encoding="utf-8").replace(', "new=blind"', "") + _OTHER_DATA
     path.write_text('against = "new"\n' + text, encoding="utf-8")
     result = shrunk.runpytest_inprocess("test_own.py")
     assert result.ret == pytest.ExitCode.OK

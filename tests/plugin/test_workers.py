@@ -90,7 +90,7 @@ def test_models_of_a_conftest_are_grouped_without_any_configuration(project: pyt
     project.makepyfile(test_own=_USERS_OWN)
     result = project.runpytest_inprocess("test_own.py", "-p", "no:benchmark", *_TWO_WORKERS)
     result.assert_outcomes(passed=13)
-    for alias in ("letters", "constant", "holed"):
+    for alias in ("letters", "blind", "holed"):
         workers = (project.path / f"workers-{alias}.txt").read_text(encoding="utf-8").split()
         assert len(workers) == 3
         assert len(set(workers)) == 1

@@ -6,10 +6,11 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from pytest_embedeval.gate import Baseline, Comparison, Excerpts, Measurement, Result, Verdict, load_baseline
+from pytest_embedeval.gate import Baseline, Comparison, Cost, Excerpts, Measurement, Result, Verdict, load_baseline
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report import (
     DatasetRow,
@@ -22,7 +23,7 @@ from pytest_embedeval.report import (
     scores_text,
     write_run,
 )
-from pytest_embedeval.report.schema import Git, Run
+from pytest_embedeval.report.schema import Git, Run, VectorsRow
 from tests.gate.test_results import kept
 
 RUN = Run(started="2025-01-01T00:00:00+00:00", duration_s=1.0, git=Git(), versions={}, machine={}, settings={})
@@ -88,6 +89,7 @@ def test_an_empty_run_is_a_report_too(tmp_path: Path) -> None:
         "schema_version": 1,
         "run": RUN.model_dump(),
         **{name: [] for name in ("models", "datasets", "measurements", "speed", "verdicts", "comparisons")},
+        **{name: [] for name in ("vectors", "costs", "warnings")},
     }
 
 
@@ -173,6 +175,47 @@ def test_a_comparison_made_again_replaces_the_first() -> None:
     stored = replace(first, reference="b", rule="baseline")
     report = assemble(RUN, [Part(comparisons=[first]), Part(comparisons=[other, again, stored])], ["a", "b"])
     assert report.comparisons == [other, stored, again]
+
+
+def vectors(model: str, role: Literal["query", "document"], suite: str = "retrieval", **numbers: int) -> VectorsRow:
+    row = VectorsRow(
+        model=model, suite=suite, dataset="medical", role=role, texts=2, encoded=2, reused=0, seconds=1.0, spent=1.0
+    )
+    return row.model_copy(update=numbers)
+
+
+def test_vectors_stand_by_model_suite_and_role_whichever_worker_was_first() -> None:
+    rows = [
+        vectors("b", "query", "morphology"),
+        vectors("b", "document"),
+        vectors("b", "query"),
+        vectors("a", "query"),
+    ]
+    for parts in (rows, rows[::-1]):
+        assert assemble(RUN, [Part(vectors=[row]) for row in parts], ["b", "a"]).vectors == rows
+
+
+def test_vectors_that_a_second_test_asked_for_replace_the_first() -> None:
+    again = vectors("a", "query", encoded=0, reused=2)
+    assert assemble(RUN, [Part(vectors=[vectors("a", "query")]), Part(vectors=[again])], ["a"]).vectors == [again]
+
+
+def test_each_variant_and_metric_has_one_cost() -> None:
+    cost = Cost("a", "retrieval", "medical", "mrr@10", "int8", 0.4, 0.5, -0.1, -0.2, 0.1, 40, 3)
+    rows = [
+        replace(cost, model="b"),
+        cost,
+        replace(cost, metric="recall@10"),
+        replace(cost, variant="onnx"),
+        replace(cost, dataset="support"),
+    ]
+    parts = [Part(costs=rows[:2]), Part(costs=rows[1:]), Part(costs=[cost])]
+    assert assemble(RUN, parts, ["b", "a"]).costs == rows
+
+
+def test_what_several_workers_warn_of_is_said_once() -> None:
+    parts = [Part(warnings=["the store is damaged"]), Part(warnings=["a file is gone", "the store is damaged"])]
+    assert assemble(RUN, parts, []).warnings == ["a file is gone", "the store is damaged"]
 
 
 def test_a_run_leaves_candidate_baselines_and_texts(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from pytest_embedeval.datasets import Finding
-from pytest_embedeval.gate import Measurement, Verdict
+from pytest_embedeval.gate import Cost, Measurement, Verdict
 from pytest_embedeval.models import ModelInfo, Prompts
 from pytest_embedeval.report import DatasetRow, Part, Report, SpeedRow
-from pytest_embedeval.report.schema import Git, Run
+from pytest_embedeval.report.schema import Git, Run, VectorsRow
 
 
 @pytest.fixture
@@ -41,6 +41,22 @@ def report() -> Report:
         measurements=[Measurement("prod", "retrieval", "ağrı", "mrr@10", 0.5, 12, 0.25, 0.75)],
         speed=[SpeedRow(model="prod", task="query", p50_ms=1.0, rounds=100)],
         verdicts=[Verdict("prod", "retrieval", "ağrı", "mrr@10", "min", 0.5, 0.4, "pass", "", 0.1, 0.25, 0.75, 12)],
+        vectors=[
+            VectorsRow(
+                model="prod",
+                suite="retrieval",
+                dataset="ağrı",
+                role="document",
+                texts=2,
+                encoded=1,
+                reused=1,
+                seconds=0.5,
+                spent=0.25,
+                findings=[Finding("equal-vectors", 2, "two")],
+            )
+        ],
+        costs=[Cost("prod", "retrieval", "ağrı", "mrr@10", "int8", 0.4, 0.5, -0.1, -0.2, 0.1, 12, 3, 256, 1024)],
+        warnings=["the store is damaged"],
     )
 
 
@@ -48,7 +64,7 @@ def test_a_report_survives_its_json(report: Report) -> None:
     assert Report.model_validate_json(report.model_dump_json()) == report
 
 
-@pytest.mark.parametrize("place", ["models", "datasets", "measurements", "speed", "verdicts"])
+@pytest.mark.parametrize("place", ["models", "datasets", "measurements", "speed", "verdicts", "vectors", "costs"])
 def test_an_unknown_key_is_refused_in_every_list(report: Report, place: str) -> None:
     content = json.loads(report.model_dump_json())
     content[place][0]["surprise"] = 1
@@ -64,6 +80,9 @@ def test_an_unknown_key_is_refused_in_every_list(report: Report, place: str) -> 
         ("verdicts", "bound"),
         ("speed", "p50_ms"),
         ("models", "load_s"),
+        ("vectors", "seconds"),
+        ("vectors", "mean_cosine"),
+        ("costs", "delta"),
     ],
 )
 @pytest.mark.parametrize("number", [math.nan, math.inf])
@@ -76,7 +95,12 @@ def test_a_number_that_is_not_finite_is_refused(report: Report, place: str, key:
 
 @pytest.mark.parametrize(
     ("place", "key", "value"),
-    [("verdicts", "state", "maybe"), ("verdicts", "rule", "about"), ("speed", "task", "sleep")],
+    [
+        ("verdicts", "state", "maybe"),
+        ("verdicts", "rule", "about"),
+        ("speed", "task", "sleep"),
+        ("vectors", "role", "passage"),
+    ],
 )
 def test_a_word_that_the_design_does_not_name_is_refused(report: Report, place: str, key: str, value: str) -> None:
     content = json.loads(report.model_dump_json())
@@ -95,6 +119,13 @@ def test_the_schema_can_be_published() -> None:
     schema = Report.model_json_schema()
     assert set(schema["required"]) == {"run", "models", "datasets", "measurements", "speed", "verdicts"}
     assert schema["additionalProperties"] is False
+
+
+def test_a_report_of_an_earlier_version_without_these_lists_is_read(report: Report) -> None:
+    content = json.loads(report.model_dump_json())
+    for name in ("comparisons", "vectors", "costs", "warnings"):
+        del content[name]
+    assert Report.model_validate(content) == report.model_copy(update={"vectors": [], "costs": [], "warnings": []})
 
 
 def test_pandas_loads_each_list_as_a_table(report: Report) -> None:

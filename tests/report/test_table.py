@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from pytest_embedeval.datasets import Finding
-from pytest_embedeval.gate import Measurement, Verdict
-from pytest_embedeval.models import ModelInfo
+from pytest_embedeval.gate import Cost, Measurement, Verdict
+from pytest_embedeval.models import ModelInfo, Prompts
 from pytest_embedeval.report import DatasetRow, Report, SpeedRow, failure_line, table_lines
-from pytest_embedeval.report.schema import Git, Run
+from pytest_embedeval.report.schema import Git, Run, VectorsRow
 
 HEADER = ["Model", "Dim", "Time", "text/s", "Silh", "Morph", "MRR", "R@1", "R@3", "R@5", "R@10"]
 _SUITE = {"silhouette.kmeans": "clustering", "morphology.auc": "morphology"}
@@ -118,6 +118,81 @@ def test_comparisons_name_their_reference_and_what_they_found() -> None:
     assert not any("silent" in line for line in lines)
 
 
+VECTORS = VectorsRow(
+    model="a",
+    suite="retrieval",
+    dataset="medical",
+    role="document",
+    texts=1200,
+    encoded=1200,
+    reused=0,
+    seconds=1.0,
+    spent=1.0,
+)
+
+
+def test_texts_that_a_model_cuts_off_are_counted() -> None:
+    rows = [
+        VECTORS.model_copy(update={"truncated": 1100}),
+        VECTORS.model_copy(update={"truncated": 3, "role": "query", "texts": 12}),
+        VECTORS.model_copy(update={"truncated": 0, "dataset": "support"}),
+        VECTORS.model_copy(update={"dataset": "faq"}),
+    ]
+    report = _report([ModelInfo("a", "a", max_tokens=256)], [], vectors=rows)
+    assert list(table_lines(report))[-2:] == [
+        "truncated   a retrieval/medical: 1,100 of 1,200 documents are longer than 256 tokens, and only their "
+        "beginning is read",
+        "truncated   a retrieval/medical: 3 of 12 queries are longer than 256 tokens, and only their beginning is read",
+    ]
+
+
+def test_what_was_found_of_models_and_their_vectors_is_told() -> None:
+    missing = Finding("missing-prompt", 1, "model 'a' puts no prompt before queries")
+    narrow = Finding("anisotropy", 1200, "a: the cosines of unrelated documents average 0.90")
+    rows = [VECTORS.model_copy(update={"findings": [narrow]})]
+    report = _report([ModelInfo("a", "a", findings=(missing,)), ModelInfo("b", "b")], [], vectors=rows)
+    assert list(table_lines(report))[-2:] == [
+        "note        model 'a' puts no prompt before queries",
+        "note        retrieval/medical: a: the cosines of unrelated documents average 0.90",
+    ]
+
+
+def test_of_the_variants_of_one_model_the_first_alone_is_told_of() -> None:
+    missing = Finding("missing-prompt", 1, "a prompt is missing")
+    whole = ModelInfo("a", "a", fingerprint="sha256:1", max_tokens=256, findings=(missing,))
+    models = [whole, replace(whole, alias="b", dimension=64), replace(whole, alias="c", prompts=Prompts("query: ", ""))]
+    rows = [VECTORS.model_copy(update={"model": alias, "truncated": 3}) for alias in ("a", "b", "c")]
+    lines = list(table_lines(_report(models, [], vectors=rows)))
+    assert [line.split()[0:2] for line in lines[-4:]] == [
+        ["note", "a"],
+        ["note", "a"],
+        ["truncated", "a"],
+        ["truncated", "c"],
+    ]
+
+
+def test_a_variant_says_what_it_costs_and_what_it_saves() -> None:
+    cost = Cost(
+        "b", "retrieval", "medical", "mrr@10", "64 dimensions", 0.6, 0.65, -0.05, -0.075, 0.01, 1200, 24, 256, 4096
+    )
+    onnx = replace(cost, model="c", variant="onnx", bytes_per_vector=None, whole_bytes_per_vector=None)
+    lines = list(table_lines(_report([ModelInfo("a", "a")], [], costs=[cost, onnx])))
+    change = "mrr@10 0.650 → 0.600 (−0.050, one-sided 95 % [−0.075, +0.010], 24 of 1,200 differ)"
+    assert lines[-2:] == [
+        f"variant     b retrieval/medical: 64 dimensions: {change}; 256 bytes per vector instead of 4,096",
+        f"variant     c retrieval/medical: onnx: {change}",
+    ]
+
+
+def test_warnings_come_before_the_verdicts() -> None:
+    verdict = Verdict("a", "retrieval", "medical", "mrr@10", "min", 0.3, 0.4, "fail", "below")
+    report = _report([ModelInfo("a", "a")], [], verdicts=[verdict], warnings=["vector store: cannot be opened"])
+    assert list(table_lines(report))[-2:] == [
+        "warning     vector store: cannot be opened",
+        "fail        a retrieval/medical: below",
+    ]
+
+
 def test_a_long_reason_is_cut() -> None:
     line = failure_line(Verdict("a", "retrieval", "medical", "mrr@10", "min", 0.3, 0.4, "fail", "long " * 100))
     assert len(line) < 350
@@ -151,6 +226,9 @@ def _report(
     speed: Sequence[SpeedRow] = (),
     verdicts: Sequence[Verdict] = (),
     findings: Sequence[Finding] = (),
+    vectors: Sequence[VectorsRow] = (),
+    costs: Sequence[Cost] = (),
+    warnings: Sequence[str] = (),
 ) -> Report:
     run = Run(started="2025-01-01", duration_s=1.0, git=Git(), versions={}, machine={}, settings={})
     dataset = DatasetRow(
@@ -163,6 +241,9 @@ def _report(
         measurements=list(measurements),
         speed=list(speed),
         verdicts=list(verdicts),
+        vectors=list(vectors),
+        costs=list(costs),
+        warnings=list(warnings),
     )
 
 

@@ -1,124 +1,35 @@
-"""The configuration: `[tool.embedeval]` in pyproject.toml, or `embedeval.toml` with the same tables.
+"""From TOML to typed settings, with errors that name file and key.
 
 Read by the plugin at start-up, so only the standard library is imported here.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from pytest_embedeval.errors import UsageError, did_you_mean
-from pytest_embedeval.folders import baseline_folder
+from pytest_embedeval.folders import baseline_folder, cache_folder
+from pytest_embedeval.memory import parse_size
+from pytest_embedeval.settings.tables import (
+    DEVICES,
+    FORMATS,
+    GITHUB,
+    POLICIES,
+    RULE_KEYS,
+    DatasetTable,
+    Gate,
+    ModelTable,
+    Rule,
+    Settings,
+)
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-FORMATS = ("squad", "morphology")
-POLICIES = ("observed", "strict", "proven")
-GITHUB = ("auto", "off")
-RULE_KEYS = ("min", "max", "tolerance", "primary")
-_FIELD_TYPES: dict[str, type] = {"dim": int, "batch_size": int, "slices": list}
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-
-@dataclass(frozen=True)
-class ModelTable:
-    """One `[tool.embedeval.models.NAME]`: a model that needs more than one line of `--models`."""
-
-    source: str
-    revision: str | None = None
-    query_prompt: str | None = None
-    document_prompt: str | None = None
-    dim: int | None = None
-    precision: str | None = None
-    backend: str | None = None
-    device: str | None = None
-    batch_size: int | None = None
-
-
-@dataclass(frozen=True)
-class DatasetTable:
-    """One `[tool.embedeval.datasets.NAME]`; `path` is absolute once read."""
-
-    path: str
-    format: str
-    language: str | None = None
-    target: str = "context"
-    duplicates: str = "merge"
-    no_relevant: str = "error"
-    slices: tuple[str, ...] = ()
-    clusters: str | None = None
-
-    @property
-    def kept_fields(self) -> tuple[str, ...]:
-        """Fields that have to be kept with each query: those to slice by, and that of the clusters."""
-        return tuple(dict.fromkeys((*self.slices, *filter(None, [self.clusters]))))
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What is asked of one metric.
-
-    Attributes
-    ----------
-    min, max
-        The value may not leave these bounds.
-    tolerance
-        Greatest drop against a baseline, in place of the common one.
-    primary
-        Comparisons are decided by this metric.
-    """
-
-    min: float | None = None
-    max: float | None = None
-    tolerance: float | None = None
-    primary: bool = False
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The rules of one "suite/dataset": for every model, and those that override them for one alias."""
-
-    rules: Mapping[str, Rule] = field(default_factory=dict)
-    by_alias: Mapping[str, Mapping[str, Rule]] = field(default_factory=dict)
-
-    def for_model(self, alias: str) -> dict[str, Rule]:
-        """Return metric -> rule for one model; its own rules replace the common ones."""
-        return {**self.rules, **self.by_alias.get(alias, {})}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything a run can be told, with its defaults."""
-
-    root: Path
-    file: str = field(default="pyproject.toml", compare=False)
-    models: tuple[str, ...] | None = None
-    out: Path = Path(".embedeval")
-    device: str = "auto"
-    seed: int = 42
-    baseline: Path | None = Path("baselines")
-    against: str | None = None
-    policy: str = "observed"
-    tolerance: float = 0.02
-    min_queries: int = 30
-    github: str = "auto"
-    model_tables: Mapping[str, ModelTable] = field(default_factory=dict)
-    datasets: Mapping[str, DatasetTable] = field(default_factory=dict)
-    gates: Mapping[str, Gate] = field(default_factory=dict)
-
-    def heading(self, *keys: str) -> str:
-        """Return the heading of a table as it has to stand in the configuration file, quoted where TOML wants it."""
-        prefix = [] if self.file == "embedeval.toml" else ["tool", "embedeval"]
-        quoted = (key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False) for key in (*prefix, *keys))
-        return f"[{'.'.join(quoted)}]"
-
-
+_FIELD_TYPES: dict[str, type] = {"dim": int, "batch_size": int, "slices": list, "devices": list}
+_EXAMPLES = {"slices": "title", "devices": "cuda:0"}
 _PLAIN: dict[str, type] = {
     "out": str,
     "device": str,
@@ -129,6 +40,8 @@ _PLAIN: dict[str, type] = {
     "tolerance": float,
     "min_queries": int,
     "github": str,
+    "cache": str,
+    "memory": str,
 }
 
 
@@ -139,6 +52,10 @@ def problem_with(key: str, value: Any) -> str | None:
         return f"must be one of {', '.join(choices)}, not {value!r}"
     if key == "tolerance" and not 0 < value < 1:
         return f"must lie between 0 and 1, for example 0.02, not {value:g}"
+    if key == "cache" and not value:
+        return "must be a folder, or off for none"
+    if key == "memory" and parse_size(value) is None:
+        return f"must be a size such as 4GiB or 512MiB, not {value!r}"
     least = {"seed": 0, "min_queries": 2}.get(key)
     if least is not None and value < least:
         return f"must be at least {least}, and is {value}"
@@ -226,6 +143,8 @@ class _Reader:
                     raise self.fail(key, problem)
         plain["out"] = self.root / plain.get("out", ".embedeval")
         plain["baseline"] = baseline_folder(self.root, plain.get("baseline", "baselines"))
+        plain["cache"] = cache_folder(self.root, plain.get("cache"))
+        plain["memory"] = parse_size(plain["memory"]) if "memory" in plain else None
         plain["datasets"] = self._each("datasets", table.get("datasets", {}), self._dataset)
         plain["gates"] = self._each("gates", table.get("gates", {}), self._gate)
         return Settings(**plain)
@@ -243,6 +162,7 @@ class _Reader:
         values = self._fields(key, table, ModelTable, required="source")
         if values["source"].startswith("."):
             values["source"] = str(self.root / values["source"])
+        values["devices"] = tuple(values.get("devices", ()))
         return ModelTable(**values)
 
     def _dataset(self, key: str, table: Mapping[str, Any]) -> DatasetTable:
@@ -297,7 +217,8 @@ class _Reader:
         values = {name: self._typed(f"{key}.{name}", value, types[name]) for name, value in table.items()}
         for name, value in values.items():
             if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
-                raise self.fail(f"{key}.{name}", f'must be a list of names such as ["title"], not {value!r}')
+                problem = f'must be a list of names such as ["{_EXAMPLES[name]}"], not {value!r}'
+                raise self.fail(f"{key}.{name}", problem)
         return values
 
     def _table(self, key: str, value: Any) -> Mapping[str, Any]:

@@ -1,0 +1,130 @@
+"""The models of one run: each loaded once, with its vectors, and let go before the next."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pytest_embedeval.errors import EmbedevalError, ModelLoadError
+
+if TYPE_CHECKING:
+    from pytest_embedeval.models import Encoder, Model, ModelInfo, ModelSpec
+    from pytest_embedeval.plugin.state import Session
+    from pytest_embedeval.vectors import Encoded, Store
+
+
+class Loading:
+    """Loads models for a session.
+
+    Attributes
+    ----------
+    infos
+        Alias -> what stands in the report, of every model that was asked for.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._failures: dict[str, EmbedevalError] = {}
+        self._encoded: dict[str, Encoded] = {}
+        self.infos: dict[str, ModelInfo] = {}
+
+    def load(self, alias: str) -> Model:
+        """Load a model of the matrix; one that failed is not tried again.
+
+        Raises
+        ------
+        EmbedevalError
+            It could not be loaded.
+        """
+        if alias in self._failures:
+            raise self._failures[alias]
+        from pytest_embedeval.models import failed
+
+        _forget_last_failure()
+        spec = next(spec for spec in self._session.specs if spec.alias == alias)
+        try:
+            model = self._load(spec)
+        except EmbedevalError as error:
+            self._failures[alias] = error
+            self._add_models(failed(spec, error))
+            raise
+        self._add_models(model.info)
+        self._encoded[alias] = self._fresh(model)
+        return model
+
+    def release(self, alias: str) -> None:
+        """Drop a model with its vectors."""
+        if alias in self._encoded:
+            self._encoded.pop(alias).close()
+
+    def encoded(self, model: Model | Encoder) -> Encoded:
+        """Return the vectors kept for a model; new ones for a model or an encoder that is not of the matrix."""
+        from pytest_embedeval.models import Model, load_model
+
+        kept = self._encoded.get(model.alias) if isinstance(model, Model) else None
+        if kept is not None and kept.model is model:
+            return kept
+        loaded = model if isinstance(model, Model) else load_model(model)
+        self._add_models(loaded.info)
+        return self._fresh(loaded)
+
+    def close(self) -> None:
+        """Close the files of the store."""
+        if "_store" in self.__dict__ and self._store is not None:
+            self._store.close()
+
+    def _fresh(self, model: Model) -> Encoded:
+        from pytest_embedeval.memory import default_bound
+        from pytest_embedeval.plugin.progress import progress_for
+        from pytest_embedeval.vectors import Encoded
+
+        memory = self._session.settings.memory or default_bound()
+        store = self._store if model.recipe("query") else None  # bm25 alone, say, opens none
+        return Encoded(model, progress_for(self._session.config), store=store, memory=memory)
+
+    @cached_property
+    def _store(self) -> Store | None:
+        """Where vectors are kept between runs."""
+        from pytest_embedeval.vectors import Store
+
+        return Store(self._session.settings.cache, self._warn) if self._session.settings.cache else None
+
+    def _warn(self, message: str) -> None:
+        from pytest_embedeval.report import Part
+
+        self._session.record(Part(warnings=[message]))
+
+    def _load(self, spec: ModelSpec) -> Model:
+        from pytest_embedeval.models import Model, load_model
+
+        try:
+            own = self._session.config.hook.pytest_embedeval_load_model(spec=spec)
+        except EmbedevalError:
+            raise
+        except Exception as error:  # a conftest may fail in any way; its model then has a row that says so
+            hook = "pytest_embedeval_load_model"
+            raise ModelLoadError(f"model {spec.alias!r}: {hook}: {type(error).__name__}: {error}") from error
+        if isinstance(own, Model):
+            return own
+        if own is not None:
+            return load_model(spec, encoders={spec.source: own})
+        return load_model(spec, encoders=self._session.encoders, cache=self._session.settings.cache)
+
+    def _add_models(self, info: ModelInfo) -> None:
+        from pytest_embedeval.report import Part
+
+        self.infos[info.alias] = info
+        self._session.record(Part(models=[info]))
+
+
+def _forget_last_failure() -> None:
+    """Free the frames that the last failure keeps alive, an encoder's own and so its weights among them.
+
+    pytest forgets the failure when the next test starts; the next model is loaded just before that.
+    """
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    gc.collect()  # an exception and the frames of its traceback hold each other

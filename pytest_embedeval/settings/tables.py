@@ -1,0 +1,120 @@
+"""What can be configured, typed: one class per table of `[tool.embedeval]`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+FORMATS = ("squad", "morphology")
+POLICIES = ("observed", "strict", "proven")
+GITHUB = ("auto", "off")
+RULE_KEYS = ("min", "max", "tolerance", "primary")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class ModelTable:
+    """One `[tool.embedeval.models.NAME]`: a model that needs more than one line of `--models`."""
+
+    source: str
+    revision: str | None = None
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    dim: int | None = None
+    precision: str | None = None
+    backend: str | None = None
+    device: str | None = None
+    batch_size: int | None = None
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetTable:
+    """One `[tool.embedeval.datasets.NAME]`; `path` is absolute once read."""
+
+    path: str
+    format: str
+    language: str | None = None
+    target: str = "context"
+    duplicates: str = "merge"
+    no_relevant: str = "error"
+    slices: tuple[str, ...] = ()
+    clusters: str | None = None
+
+    @property
+    def kept_fields(self) -> tuple[str, ...]:
+        """Fields that have to be kept with each query: those to slice by, and that of the clusters."""
+        return tuple(dict.fromkeys((*self.slices, *filter(None, [self.clusters]))))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is asked of one metric.
+
+    Attributes
+    ----------
+    min, max
+        The value may not leave these bounds.
+    tolerance
+        Greatest drop against a baseline, in place of the common one.
+    primary
+        Comparisons are decided by this metric.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    tolerance: float | None = None
+    primary: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The rules of one "suite/dataset": for every model, and those that override them for one alias."""
+
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    by_alias: Mapping[str, Mapping[str, Rule]] = field(default_factory=dict)
+
+    def for_model(self, alias: str) -> dict[str, Rule]:
+        """Return metric -> rule for one model; its own rules replace the common ones."""
+        return {**self.rules, **self.by_alias.get(alias, {})}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run can be told, with its defaults.
+
+    Attributes
+    ----------
+    cache
+        Folder of vectors and exported models; None for none.
+    memory
+        Bytes that vectors may take before they are read from disk as they are needed; None for a quarter of the RAM.
+    """
+
+    root: Path
+    file: str = field(default="pyproject.toml", compare=False)
+    models: tuple[str, ...] | None = None
+    out: Path = Path(".embedeval")
+    device: str = "auto"
+    seed: int = 42
+    baseline: Path | None = Path("baselines")
+    against: str | None = None
+    policy: str = "observed"
+    tolerance: float = 0.02
+    min_queries: int = 30
+    github: str = "auto"
+    cache: Path | None = None
+    memory: int | None = None
+    model_tables: Mapping[str, ModelTable] = field(default_factory=dict)
+    datasets: Mapping[str, DatasetTable] = field(default_factory=dict)
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+
+    def heading(self, *keys: str) -> str:
+        """Return the heading of a table as it has to stand in the configuration file, quoted where TOML wants it."""
+        prefix = [] if self.file == "embedeval.toml" else ["tool", "embedeval"]
+        quoted = (key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False) for key in (*prefix, *keys))
+        return f"[{'.'.join(quoted)}]"

@@ -1,0 +1,95 @@
+"""Where each kept vector lies: what the batches of a store say, put together and sorted by text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_embedeval.vectors.keys import Keys
+
+Batch = tuple[int, str, int, bytes, bytes, bytes, float]
+"""A row of the table: its number, the file, the first row in it, then keys, checks and tokens of each text, seconds."""
+
+_MOST_ROWS = 2**40  # of one file; a greater number is a damaged one
+
+
+class Index(NamedTuple):
+    """Arrays of one length, sorted by the first half of each key.
+
+    Attributes
+    ----------
+    keys
+        Texts, uint64 [n, 2].
+    segment
+        Number of the file, in the order in which the shelf came to know them.
+    row, check
+        Where in the file, and what tells a damaged vector.
+    tokens
+        Tokens of each text with its prompt; -1 where nobody counted.
+    seconds
+        Each text's share of the time that its batch took to compute.
+    """
+
+    keys: NDArray[np.uint64]
+    segment: NDArray[np.int32]
+    row: NDArray[np.int64]
+    check: NDArray[np.uint64]
+    tokens: NDArray[np.int32]
+    seconds: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls) -> Index:
+        """Return an index of nothing."""
+        return cls.of_batch((0, "", 0, b"", b"", b"", 0.0), 0)
+
+    @classmethod
+    def of_batch(cls, batch: Batch, segment: int) -> Index:
+        """Return an index of one batch, in its order."""
+        _, _, first, texts, checks, tokens, seconds = batch
+        keys = np.frombuffer(texts, dtype=np.uint64).reshape(-1, 2)
+        n = len(keys)
+        return cls(
+            keys,
+            np.full(n, segment, dtype=np.int32),
+            np.arange(first, first + n, dtype=np.int64),
+            np.frombuffer(checks, dtype=np.uint64),
+            np.frombuffer(tokens, dtype=np.int32),
+            np.full(n, seconds / max(n, 1)),
+        )
+
+    def with_batches(self, batches: list[Index]) -> Index:
+        """Return an index of all; what came first stays first where a text was kept twice."""
+        columns = [np.concatenate(column) for column in zip(self, *batches, strict=True)]
+        order = np.argsort(columns[0][:, 0])
+        return Index(*(column[order] for column in columns))
+
+    def without(self, segments: list[int]) -> Index:
+        """Return an index of the other files."""
+        rest = ~np.isin(self.segment, segments)
+        return Index._make(column[rest] for column in self)
+
+    def find(self, keys: Keys) -> NDArray[np.int64]:
+        """Return the place of each text in this index, int64 array [n]; -1 where it has none."""
+        if not len(self.keys):
+            return np.full(len(keys), -1, dtype=np.int64)
+        order = np.argsort(keys[:, 0])  # a sorted search walks through the memory in one direction
+        places = np.empty(len(keys), dtype=np.int64)
+        places[order] = np.searchsorted(self.keys[:, 0], keys[order, 0])
+        np.minimum(places, len(self.keys) - 1, out=places)
+        # Another text with the same first half hides this one, which is then computed again: wrong it never is.
+        places[(self.keys[places] != keys).any(axis=1)] = -1
+        return places
+
+
+def holds_together(batch: tuple[object, ...]) -> bool:
+    """Whether a batch says as much of each of its texts; one that does not was damaged."""
+    match batch:
+        case (int(), str(), int(first), bytes(texts), bytes(checks), bytes(tokens), float()):
+            n = len(texts) // 16
+            lengths = len(texts), len(checks), len(tokens)
+            return lengths == (16 * n, 8 * n, 4 * n) and 0 <= first < _MOST_ROWS
+    return False
