@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_embedeval.vectors.keys import Keys
     from pytest_embedeval.vectors.store import Store
 
-_ROWS_AT_ONCE = 512  # few enough to stay in the processor's cache between copying and checking
+_ROWS_AT_ONCE = 2048  # few enough to stay in the processor's cache between copying and checking
 _THREADS = 4
 _SHARES, _FEWEST = 8, 16  # of what is left, what one of several processes takes at a time, and the least
 
@@ -215,8 +215,9 @@ class Shelf:
 
         def copy(block: slice) -> None:
             some = np.flatnonzero(whole[block]) + block.start
-            into[rows[some]] = vectors = np.take(found, wanted[some], axis=0)
-            whole[some] = self._are_whole(vectors, places[some])
+            if len(some):
+                vectors = _taken(found, wanted[some], into, rows[some])
+                whole[some] = self._are_whole(vectors, places[some])
 
         _in_blocks(copy, len(places))
         return whole
@@ -255,6 +256,16 @@ class Shelf:
                 query = f"DELETE FROM batches WHERE {column} = ?"  # noqa: S608 - our own names
                 return database.executemany(query, values).rowcount
         return -1
+
+
+def _taken(
+    found: NDArray[np.float32], wanted: NDArray[np.int64], into: NDArray[np.float32], rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Copy rows and return them; without a copy between, where they go to consecutive places."""
+    if rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
+        return np.take(found, wanted, axis=0, out=into[rows[0] : rows[-1] + 1], mode="clip")
+    into[rows] = vectors = np.take(found, wanted, axis=0)
+    return vectors
 
 
 def _in_blocks(work: Callable[[slice], None], rows: int) -> None:
