@@ -25,8 +25,8 @@ _OUT_OF_MEMORY = (
 )
 # Tokens and texts of a batch. On a CPU small batches win: what the layers hand on stays in the cache of each core
 # (benchmarks/encoding_beside_sentence_transformers.py). A GPU wants long matrix products; 32 × 512 tokens are what
-# sentence-transformers makes of long texts by itself, so whatever runs a model runs that. CUDA gets twice as much, since
-# it says when memory runs out, where MPS begins to swap. Only the CPU was measured.
+# sentence-transformers makes of long texts by itself, so whatever runs a model runs that. CUDA gets twice as much,
+# since it says when memory runs out, where MPS begins to swap. Only the CPU was measured.
 _CPU_BUDGET_OF_A_THREAD = 1024
 _BUDGETS = {"cpu": (16_384, 128), "cuda": (32_768, 1024)}
 _OTHER_BUDGET = (16_384, 1024)
