@@ -1,8 +1,10 @@
-"""Where each kept vector lies: what the batches of a store say, put together and sorted by text."""
+"""Where each kept vector lies: what the batches of a store say, put together and found by text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +19,9 @@ Batch = tuple[int, str, int, bytes, bytes, bytes, float]
 _MOST_ROWS = 2**40  # of one file; a greater number is a damaged one
 
 
-class Index(NamedTuple):
-    """Arrays of one length, sorted by the first half of each key.
+@dataclass(frozen=True)
+class Index:
+    """Arrays of one length, in the order in which the vectors were kept.
 
     Attributes
     ----------
@@ -62,27 +65,40 @@ class Index(NamedTuple):
         )
 
     def with_batches(self, batches: list[Index]) -> Index:
-        """Return an index of all; what came first stays first where a text was kept twice."""
-        columns = [np.concatenate(column) for column in zip(self, *batches, strict=True)]
-        order = np.argsort(columns[0][:, 0])
-        return Index(*(column[order] for column in columns))
+        """Return an index of all."""
+        return Index(*map(np.concatenate, zip(*map(_columns, (self, *batches)), strict=True)))
 
     def without(self, segments: list[int]) -> Index:
         """Return an index of the other files."""
         rest = ~np.isin(self.segment, segments)
-        return Index._make(column[rest] for column in self)
+        return Index(*(column[rest] for column in _columns(self)))
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """Return the place of each text in this index, int64 array [n]; -1 where it has none."""
         if not len(self.keys):
             return np.full(len(keys), -1, dtype=np.int64)
+        if np.array_equal(keys, self.keys):  # one list, in the order in which it was kept
+            return np.arange(len(keys))
         order = np.argsort(keys[:, 0])  # a sorted search walks through the memory in one direction
+        found = np.searchsorted(self._halves, keys[order, 0])
         places = np.empty(len(keys), dtype=np.int64)
-        places[order] = np.searchsorted(self.keys[:, 0], keys[order, 0])
-        np.minimum(places, len(self.keys) - 1, out=places)
+        places[order] = self._by_half[np.minimum(found, len(self.keys) - 1)]
         # Another text with the same first half hides this one, which is then computed again: wrong it never is.
         places[(self.keys[places] != keys).any(axis=1)] = -1
         return places
+
+    @cached_property
+    def _by_half(self) -> NDArray[np.int64]:
+        return np.argsort(self.keys[:, 0], kind="stable")  # where a text was kept twice, what came first stays first
+
+    @cached_property
+    def _halves(self) -> NDArray[np.uint64]:
+        halves: NDArray[np.uint64] = self.keys[self._by_half, 0]
+        return halves
+
+
+def _columns(index: Index) -> tuple[Any, ...]:
+    return index.keys, index.segment, index.row, index.check, index.tokens, index.seconds
 
 
 def holds_together(batch: tuple[object, ...]) -> bool:
