@@ -55,6 +55,9 @@ def wrap(spec: ModelSpec, target: object) -> Model:
             f"model {spec.alias!r}: {type(target).__name__} has no encode_queries and encode_documents "
             "(list[str] -> float array [n, d]) and cannot be called"
         )
+    if spec.backend != "torch" or spec.devices:
+        key = "devices" if spec.devices else f"backend={spec.backend}"
+        raise ModelLoadError(f"model {spec.alias!r}: {key} does not apply to an encoder that comes as a Python object")
     fingerprint = getattr(target, "fingerprint", None)
     if not isinstance(fingerprint, str | None):
         raise ModelLoadError(

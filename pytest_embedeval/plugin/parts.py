@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ class Parts:
         """Return the folder."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="embedeval-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # where no one discards it
         return self._folder
 
     def add(self, part: Part) -> None:

@@ -102,3 +102,23 @@ def test_closing_lets_the_encoder_go() -> None:
     del encoder
     model.close()
     assert alive() is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "key"),
+    [
+        (ModelSpec("mine", "python", backend="onnx"), "backend=onnx"),
+        (ModelSpec("mine", "python", devices=("cpu", "cpu")), "devices"),
+    ],
+)
+def test_what_only_a_transformer_can_do_is_refused(spec: ModelSpec, key: str) -> None:
+    with pytest.raises(ModelLoadError, match=f"'mine': {key} does not apply"):
+        wrap(spec, letters)
+
+
+def test_a_fingerprint_that_is_no_text_is_refused() -> None:
+    class Numbered(Roles):
+        fingerprint = 7  # type: ignore[assignment]
+
+    with pytest.raises(ModelLoadError, match=r"'mine': fingerprint of Numbered must be a text .*, not int"):
+        wrap(SPEC, Numbered())
