@@ -105,7 +105,7 @@ def compare(
         elif metric not in candidate.columns or metric not in reference.columns:
             verdicts.append(_by_value(verdict, metric, candidate, reference, own))
         else:
-            pairs = _Pairs(place.suite, metric, candidate, reference, clusters)
+            pairs = Pairs(place.suite, metric, candidate, reference, clusters)
             judged = pairs.judged(verdict, own)
             verdicts.append(judged)
             if metric in primary:
@@ -137,7 +137,7 @@ def paired(metric: str, candidate: Result, reference: Result) -> tuple[list[str]
     return ids, np.array([new[identity] - old[identity] for identity in ids], dtype=np.float64)
 
 
-class _Pairs:
+class Pairs:
     """The scores of one metric, paired by query id."""
 
     def __init__(self, suite: str, metric: str, candidate: Result, reference: Result, clusters: str | None) -> None:

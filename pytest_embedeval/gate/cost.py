@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_embedeval.gate.comparison import mismatch, paired, primary_metrics
+from pytest_embedeval.gate.comparison import Pairs, mismatch, primary_metrics
 from pytest_embedeval.gate.differences import Differences
 from pytest_embedeval.gate.results import Result
 from pytest_embedeval.metrics import Scores
@@ -27,10 +27,12 @@ class Cost:
         The score without it, of the same queries.
     delta, low, high
         Variant minus whole, with one-sided 95 % bounds.
-    differ
-        Queries whose scores are not the same.
+    n, differ
+        Queries, or clusters of queries, and those whose scores are not the same.
     bytes_per_vector, whole_bytes_per_vector
         What an index keeps of one document.
+    texts_per_s, whole_texts_per_s
+        Texts encoded per second, when their vectors were computed.
     """
 
     model: str
@@ -47,10 +49,26 @@ class Cost:
     differ: int
     bytes_per_vector: int | None = None
     whole_bytes_per_vector: int | None = None
+    texts_per_s: float | None = None
+    whole_texts_per_s: float | None = None
 
 
-def costs_of_vectors(scores: Scores, info: ModelInfo, rules: Mapping[str, Rule]) -> Iterator[Cost]:
-    """Yield what `dim` and `precision` cost, beside the whole vectors of the same model: one row per primary metric."""
+def costs_of_vectors(
+    scores: Scores,
+    info: ModelInfo,
+    rules: Mapping[str, Rule],
+    clusters: Mapping[str, str] | None = None,
+    texts_per_s: float | None = None,
+) -> Iterator[Cost]:
+    """Yield what `dim` and `precision` cost, beside the whole vectors of the same model: one row per primary metric.
+
+    Parameters
+    ----------
+    clusters
+        Query id -> its cluster; None where each query stands for itself.
+    texts_per_s
+        What encoding takes: the same for both, since a shorter vector is made of the whole one.
+    """
     whole_bytes = 4 * info.native_dimension if info.native_dimension else None
     less = [f"{info.dimension} dimensions"] if info.dimension != info.native_dimension else []
     variant = ", ".join([*less, *([info.precision] if info.precision != "float32" else [])])
@@ -58,14 +76,18 @@ def costs_of_vectors(scores: Scores, info: ModelInfo, rules: Mapping[str, Rule])
         after, before = (side.get(metric) for side in (scores.measured, scores.whole))
         if after is not None and before is not None and after.each is not None and before.each is not None:
             place = scores.model, scores.suite, scores.dataset, metric, variant
-            differences = Differences(after.each - before.each, after.bounds[1] - after.bounds[0])
-            yield _cost(place, after.value, before.value, differences, info, whole_bytes)
+            together = [clusters[identity] for identity in after.ids] if clusters else None
+            differences = Differences.of(after.each - before.each, together, after.bounds[1] - after.bounds[0])
+            sizes = info.bytes_per_vector, whole_bytes
+            yield _cost(place, after.value, before.value, differences, sizes, (texts_per_s, texts_per_s))
 
 
 def costs_of_backends(
     models: Sequence[ModelInfo],
     results: Mapping[tuple[str, str], Result],
     rules: Mapping[str, Mapping[str, Rule]],
+    clusters: Mapping[str, str] | None = None,
+    texts_per_s: Mapping[tuple[str, str], float] | None = None,
 ) -> Iterator[Cost]:
     """Yield what another backend costs, beside the same model on torch, where both were judged.
 
@@ -75,7 +97,12 @@ def costs_of_backends(
         (alias, "suite/dataset") -> gated scores.
     rules
         "suite/dataset" -> metric -> rule.
+    clusters
+        Data set -> the field whose values are clusters of its queries.
+    texts_per_s
+        (alias, "suite/dataset") -> what encoding took.
     """
+    clusters, speeds = clusters or {}, texts_per_s or {}
     for info in models:
         usual = next((other for other in models if other.backend == _TORCH and _is_twin(info, other)), None)
         if usual is None:
@@ -89,9 +116,11 @@ def costs_of_backends(
                 if metric in candidate.columns and metric in reference.columns:
                     where = alias, suite, dataset, metric, info.backend
                     kept = candidate.metrics[metric]
-                    differences = Differences(paired(metric, candidate, reference)[1], kept.high - kept.low)
+                    differences = Pairs(suite, metric, candidate, reference, clusters.get(dataset)).differences
                     values = kept.value, reference.metrics[metric].value
-                    yield _cost(where, *values, differences, info, usual.bytes_per_vector)
+                    sizes = info.bytes_per_vector, usual.bytes_per_vector
+                    rates = speeds.get((alias, place)), speeds.get((usual.alias, place))
+                    yield _cost(where, *values, differences, sizes, rates)
 
 
 def _is_twin(info: ModelInfo, other: ModelInfo) -> bool:
@@ -106,9 +135,8 @@ def _cost(
     value: float,
     whole: float,
     differences: Differences,
-    info: ModelInfo,
-    whole_bytes: int | None,
+    sizes: tuple[int | None, int | None],
+    rates: tuple[float | None, float | None],
 ) -> Cost:
     low, high = differences.interval
-    counts = len(differences), differences.differ
-    return Cost(*place, value, whole, differences.mean, low, high, *counts, info.bytes_per_vector, whole_bytes)
+    return Cost(*place, value, whole, differences.mean, low, high, len(differences), differences.differ, *sizes, *rates)

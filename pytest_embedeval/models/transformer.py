@@ -226,7 +226,7 @@ def _home(spec: ModelSpec) -> str | None:
         there = torch.get_device_module(device).device_count()
         if (device.index or 0) >= there:
             raise ModelLoadError(f"model {spec.alias!r}: there is no device {name!r}; torch sees {there} {device.type}")
-    if spec.devices or spec.backend != _TORCH:
+    if spec.devices or (spec.backend != _TORCH and spec.device == "auto"):
         return "cpu"
     return None if spec.device == "auto" else spec.device
 

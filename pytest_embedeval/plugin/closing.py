@@ -229,12 +229,12 @@ class Closing:
         """Return what other backends than torch cost, where both were judged."""
         from pytest_embedeval.gate import costs_of_backends
         from pytest_embedeval.report import Part
+        from pytest_embedeval.report.rows import encoding_rates
 
-        gates = self.state.settings.gates
         models = list({info.alias: info for part in parts for info in part.models}.values())
-        return Part(
-            costs=list(costs_of_backends(models, results, {place: gate.rules for place, gate in gates.items()}))
-        )
+        rules = {place: gate.rules for place, gate in self.state.settings.gates.items()}
+        rates = encoding_rates(row for part in parts for row in part.vectors)
+        return Part(costs=list(costs_of_backends(models, results, rules, self.state.gating.clusters, rates)))
 
     def _candidates(self, results: dict[tuple[str, str], Result]) -> Iterator[Baseline]:
         """Yield every alias's baseline as an update would leave it."""

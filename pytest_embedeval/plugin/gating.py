@@ -18,7 +18,14 @@ from pytest_embedeval.models.catalogue import catalogue
 from pytest_embedeval.plugin.options import UPDATE
 from pytest_embedeval.report import Part, ResultRow
 from pytest_embedeval.report.environment import library_versions
-from pytest_embedeval.report.rows import dataset_row, excerpts_of, power_finding, score_rows, vectors_rows
+from pytest_embedeval.report.rows import (
+    dataset_row,
+    encoding_rates,
+    excerpts_of,
+    power_finding,
+    score_rows,
+    vectors_rows,
+)
 
 if TYPE_CHECKING:
     from pytest_embedeval.plugin.state import Session
@@ -59,9 +66,23 @@ class Gating:
         return [(f"embedeval.{scores.suite}.{scores.dataset}.{row.metric}", row.value) for row in rows]
 
     def _costs(self, scores: Scores) -> Iterator[Cost]:
-        info = self._info(scores.model)
+        if not scores.whole:
+            return iter(())
         gate = self.session.settings.gates.get(f"{scores.suite}/{scores.dataset}")
-        return costs_of_vectors(scores, info, gate.for_model(scores.model) if gate else {})
+        rules = gate.for_model(scores.model) if gate else {}
+        field = self.clusters.get(scores.dataset)
+        rate = next(iter(encoding_rates(vectors_rows(scores)).values()), None)
+        together = None
+        if field is not None:
+            fields = fields_by_id(self.session.dataset(scores.dataset), [field])
+            together = {identity: values[field] for identity, values in fields.items()}
+        return costs_of_vectors(scores, self._info(scores.model), rules, together, rate)
+
+    @property
+    def clusters(self) -> dict[str, str]:
+        """Data set -> the field whose values are clusters of its queries."""
+        tables = self.session.settings.datasets.items()
+        return {name: table.clusters for name, table in tables if table.clusters}
 
     def _info(self, alias: str) -> ModelInfo:
         return self.session.loading.infos.get(alias, ModelInfo(alias, "python"))

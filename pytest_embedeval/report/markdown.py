@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from pytest_embedeval.gate import Comparison, QueryChange, Verdict
+from pytest_embedeval.gate import Comparison, Cost, QueryChange, Verdict
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import DatasetRow, Report
 from pytest_embedeval.report.table import failure_line
@@ -47,6 +47,7 @@ def markdown_lines(report: Report, faults: Sequence[str] = ()) -> Iterator[str]:
     for dataset in report.datasets:
         yield from _scores(report, dataset)
     yield from _comparisons(report)
+    yield from _costs(report)
     failed = {_key(verdict) for verdict in report.verdicts if verdict.blocks}
     for comparison in report.comparisons:
         if _key(comparison) in failed:
@@ -137,6 +138,10 @@ def _warnings(report: Report) -> Iterator[str]:
         for verdict in unsure[:_LISTED]:
             yield f"> - {escaped(verdict.model)}, {_place(verdict)}: {escaped(verdict.reason)}"
         yield from _more(len(unsure), "> - ")
+    if report.warnings:
+        yield from ("", "> [!WARNING]")
+        yield from (f"> - {escaped(warning)}" for warning in report.warnings[:_LISTED])
+        yield from _more(len(report.warnings), "> - ")
 
 
 def _scores(report: Report, dataset: DatasetRow) -> Iterator[str]:
@@ -186,6 +191,30 @@ def _compared(row: Verdict) -> list[str]:
         "–" if row.low is None or row.high is None else f"{_signed(row.low)} … {_signed(row.high)}",
         "–" if row.n is None else f"{row.n:,}{differ}",
         f"{state}{change}{', advisory' if row.advisory else ''}",
+    ]
+
+
+def _costs(report: Report) -> Iterator[str]:
+    """Yield the table of what smaller vectors and other backends cost."""
+    if report.costs:
+        titles = ("Variant", "Suite/data", "Metric", "Whole → variant", "Δ", "One-sided 95 %", "Bytes", "Texts/s")
+        yield from ("", "### Variants", "")
+        yield from _table(titles, map(_cost, report.costs), right=(4, 6, 7))
+
+
+def _cost(row: Cost) -> list[str]:
+    def change(whole: float | None, now: float | None, digits: int = 0) -> str:
+        return "–" if whole is None or now is None else f"{whole:,.{digits}f} → {now:,.{digits}f}"
+
+    return [
+        escaped(f"{row.model} ({row.variant})"),
+        escaped(f"{row.suite}/{row.dataset}"),
+        escaped(row.metric),
+        change(row.whole, row.value, 4),
+        _signed(row.delta),
+        f"{_signed(row.low)} … {_signed(row.high)}",
+        change(row.whole_bytes_per_vector, row.bytes_per_vector),
+        change(row.whole_texts_per_s, row.texts_per_s),
     ]
 
 

@@ -53,6 +53,17 @@ def vectors_rows(scores: Scores) -> list[VectorsRow]:
     return [VectorsRow.model_validate(place | asdict(encoded)) for encoded in scores.encoded]
 
 
+def encoding_rates(rows: Iterable[VectorsRow]) -> dict[tuple[str, str], float]:
+    """Return (alias, "suite/dataset") -> distinct texts encoded per second, when their vectors were computed."""
+    texts: dict[tuple[str, str], int] = {}
+    seconds: dict[tuple[str, str], float] = {}
+    for row in rows:
+        place = row.model, f"{row.suite}/{row.dataset}"
+        texts[place] = texts.get(place, 0) + row.encoded + row.reused
+        seconds[place] = seconds.get(place, 0.0) + row.seconds
+    return {place: texts[place] / spent for place, spent in seconds.items() if spent > 0}
+
+
 _USUAL_SD = 0.17  # of the differences between two models of which some 30 % of the queries change
 
 

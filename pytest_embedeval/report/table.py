@@ -85,6 +85,8 @@ def _cost_line(cost: Cost) -> str:
     line = f"{'variant':<10}  {cost.model} {cost.suite}/{cost.dataset}: {cost.variant}: {cost.metric} {change}"
     if cost.bytes_per_vector and cost.whole_bytes_per_vector:
         line += f"; {cost.bytes_per_vector:,} bytes per vector instead of {cost.whole_bytes_per_vector:,}"
+    if cost.texts_per_s and cost.whole_texts_per_s and cost.texts_per_s != cost.whole_texts_per_s:
+        line += f"; {_amount(cost.texts_per_s)} texts/s instead of {_amount(cost.whole_texts_per_s)}"
     return line
 
 

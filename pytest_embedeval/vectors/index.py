@@ -79,17 +79,19 @@ class Index:
             return np.full(len(keys), -1, dtype=np.int64)
         if np.array_equal(keys, self.keys):  # one list, in the order in which it was kept
             return np.arange(len(keys))
-        order = np.argsort(keys[:, 0])  # a sorted search walks through the memory in one direction
-        found = np.searchsorted(self._halves, keys[order, 0])
+        order = np.argsort(half := np.ascontiguousarray(keys[:, 0]))  # sorted, a search walks in one direction
+        half = half[order]
+        found = np.minimum(np.searchsorted(self._halves, half), len(self.keys) - 1)
         places = np.empty(len(keys), dtype=np.int64)
-        places[order] = self._by_half[np.minimum(found, len(self.keys) - 1)]
+        places[order] = np.where(self._halves[found] == half, self._by_half[found], -1)
         # Another text with the same first half hides this one, which is then computed again: wrong it never is.
-        places[(self.keys[places] != keys).any(axis=1)] = -1
+        places[self.keys[places, 1] != keys[:, 1]] = -1
         return places
 
     @cached_property
     def _by_half(self) -> NDArray[np.int64]:
-        return np.argsort(self.keys[:, 0], kind="stable")  # where a text was kept twice, what came first stays first
+        first = np.ascontiguousarray(self.keys[:, 0])
+        return np.argsort(first, kind="stable")  # where a text was kept twice, what came first stays first
 
     @cached_property
     def _halves(self) -> NDArray[np.uint64]:

@@ -22,7 +22,10 @@ def text_keys(texts: Sequence[str]) -> Keys:
     collide on purpose would, since XXH3 is no cryptographic hash.
     """
     digest = xxhash.xxh3_128_digest
-    content = b"".join([digest(text.encode("utf-8", "surrogatepass")) for text in texts])
+    try:
+        content = b"".join(map(digest, map(str.encode, texts)))  # no step in Python for each text
+    except UnicodeEncodeError:  # half a character
+        content = b"".join([digest(text.encode("utf-8", "surrogatepass")) for text in texts])
     return np.frombuffer(content, dtype=np.uint64).reshape(-1, 2)
 
 

@@ -84,6 +84,32 @@ def test_a_variant_is_named_by_what_it_leaves_out(dimension: int, precision: str
     assert cost.variant == variant
 
 
+def test_queries_of_one_cluster_count_as_one() -> None:
+    scores = searched({"mrr@10": LESS}, {"mrr@10": WHOLE})
+    clusters = {f"q{place}": f"stem{place // 3}" for place in range(60)}
+    (cost,) = costs_of_vectors(scores, replace(TORCH, dimension=64), {}, clusters)
+    low, high, _ = by_hand((np.array(LESS) - np.array(WHOLE)).reshape(20, 3).mean(axis=1), 0.02)
+    assert (cost.low, cost.high) == pytest.approx((low, high))
+    assert (cost.n, cost.differ) == (20, 2)
+
+
+def test_clusters_count_as_one_between_backends_too() -> None:
+    fields = {f"q{place:03}": {"stem": f"stem{place // 3}"} for place in range(60)}
+    results = {"usual": kept({"mrr@10": WHOLE}, fields=fields), "fast": kept({"mrr@10": LESS}, fields=fields)}
+    places = {(alias, PLACE): result for alias, result in results.items()}
+    (cost,) = costs_of_backends([TORCH, ONNX], places, {}, {"medical": "stem"})
+    assert (cost.n, cost.differ) == (20, 2)
+
+
+def test_a_cost_says_how_fast_each_encodes() -> None:
+    (cost,) = costs_of_vectors(searched({"mrr@10": LESS}, {"mrr@10": WHOLE}), TORCH, {}, texts_per_s=60.0)
+    assert (cost.texts_per_s, cost.whole_texts_per_s) == (60.0, 60.0)
+    results = {(alias, PLACE): kept({"mrr@10": WHOLE}) for alias in ("usual", "fast")}
+    rates = {("usual", PLACE): 60.0, ("fast", PLACE): 90.0}
+    (cost,) = costs_of_backends([TORCH, ONNX], results, {}, texts_per_s=rates)
+    assert (cost.texts_per_s, cost.whole_texts_per_s) == (90.0, 60.0)
+
+
 def test_each_metric_that_is_marked_primary_has_its_cost() -> None:
     info = replace(TORCH, dimension=64)
     more = {"recall@1": [1.0] * 60, "recall@10": [1.0] * 60}

@@ -347,6 +347,13 @@ def test_a_device_among_several_that_is_not_there_is_named(transformer: Path) ->
         load(ModelSpec("m", "m", devices=("cpu", f"cuda:{there}")), transformer, None)
 
 
+def test_another_backend_is_not_put_on_the_cpu_in_silence(transformer: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="it comes with pytest-embedeval[onnx]")
+    pytest.importorskip("onnxscript", reason="it comes with pytest-embedeval[onnx]")
+    with pytest.raises(ModelLoadError, match=r"runs on the CPU, but the model is on meta; add device=cpu"):
+        load(ModelSpec("m", str(transformer), device="meta", backend="onnx"), transformer, None)
+
+
 def test_no_texts_make_no_vectors(plain: Path) -> None:
     assert load_model(str(plain)).encode_queries([]).shape == (0, DIMENSION)
 

@@ -26,6 +26,9 @@ def send():
     os.kill(os.getpid(), getattr(signal, _sent))
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
+
+
 class Interrupted(Knowing):
     def encode_queries(self, texts):
         if _moment == "encoding":

@@ -40,6 +40,9 @@ def test_without_a_store_each_variant_costs_the_same_but_encodes_for_itself(coun
     for option in ("kept", "off"):
         counted.runpytest_inprocess(RETRIEVAL, f"--models={MATRIX}", f"--embedeval-cache={option}")
         reports.append(read_report(counted))
+    for report in reports:
+        for row in report["costs"]:
+            assert row.pop("texts_per_s") == row.pop("whole_texts_per_s") > 0
     assert reports[0]["costs"] == reports[1]["costs"]
     assert counts(reports[1]) == [(12, 12, 0)] * 8
 

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from pytest_embedeval.datasets import Finding
-from pytest_embedeval.gate import Comparison, Excerpts, Measurement, Place, Result, Terms, Verdict, compare
+from pytest_embedeval.gate import Comparison, Cost, Excerpts, Measurement, Place, Result, Terms, Verdict, compare
 from pytest_embedeval.gate.results import JudgedData, JudgedModel, KeptMetric, KeptQuery
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report import DatasetRow, Report, failure_line
@@ -72,6 +72,31 @@ def test_an_inconclusive_verdict_is_a_warning() -> None:
     lines = list(markdown_lines(report))
     start = lines.index("> [!WARNING]")
     assert lines[start + 2] == "> - a, retrieval/medical: about 569 would settle it"
+
+
+def test_warnings_of_the_run_are_told() -> None:
+    report = _report([ModelInfo("a", "a")], [])
+    report.warnings.append("vector store: <b>locked</b>")
+    lines = list(markdown_lines(report))
+    assert lines[lines.index("> [!WARNING]") + 1] == "> - vector store: &#60;b&#62;locked&#60;/b&#62;"
+
+
+def test_variants_stand_in_a_table_with_what_they_cost() -> None:
+    report = _report([ModelInfo("b", "b")], [])
+    place = ("b", "retrieval", "medical", "mrr@10", "int8")
+    report.costs.append(Cost(*place, 0.6, 0.65, -0.05, -0.075, 0.01, 1200, 24, 384, 1536, 60.4, 60.4))
+    (table,) = _tables(report)
+    assert table[0] == ["Variant", "Suite/data", "Metric", "Whole → variant", "Δ", "One-sided 95 %", "Bytes", "Texts/s"]
+    assert table[1] == [
+        "b (int8)",
+        "retrieval/medical",
+        "mrr@10",
+        "0.6500 → 0.6000",
+        "−0.0500",
+        "−0.0750 … +0.0100",
+        "1,536 → 384",
+        "60 → 60",
+    ]
 
 
 def test_what_informs_only_is_left_to_the_report() -> None:
@@ -398,4 +423,6 @@ def _foreign(text: str) -> Report:
     report.models.append(ModelInfo("gone", text, revision="main", error=text))
     report.verdicts.append(_verdict("next", "fail", text, reference=text, slice=text))
     report.verdicts.append(_verdict("next", "inconclusive", text, metric=text))
+    report.costs.append(Cost("next", "own", text, text, text, 0.5, 0.5, 0.0, -0.1, 0.1, 40, 0))
+    report.warnings.append(text)
     return report

@@ -176,11 +176,12 @@ def test_a_variant_says_what_it_costs_and_what_it_saves() -> None:
         "b", "retrieval", "medical", "mrr@10", "64 dimensions", 0.6, 0.65, -0.05, -0.075, 0.01, 1200, 24, 256, 4096
     )
     onnx = replace(cost, model="c", variant="onnx", bytes_per_vector=None, whole_bytes_per_vector=None)
+    onnx = replace(onnx, texts_per_s=91.25, whole_texts_per_s=60.0)
     lines = list(table_lines(_report([ModelInfo("a", "a")], [], costs=[cost, onnx])))
     change = "mrr@10 0.650 → 0.600 (−0.050, one-sided 95 % [−0.075, +0.010], 24 of 1,200 differ)"
     assert lines[-2:] == [
         f"variant     b retrieval/medical: 64 dimensions: {change}; 256 bytes per vector instead of 4,096",
-        f"variant     c retrieval/medical: onnx: {change}",
+        f"variant     c retrieval/medical: onnx: {change}; 91.2 texts/s instead of 60.0",
     ]
 
 
