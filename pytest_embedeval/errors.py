@@ -29,6 +29,23 @@ class VectorError(EmbedevalError):
     """An encoder returned vectors that no score may be computed from."""
 
 
+class RequestError(EmbedevalError):
+    """The provider of a model behind an API refused a request, or did not answer it as it should.
+
+    Attributes
+    ----------
+    may_pass
+        Whether the same request may succeed later.
+    wait
+        Seconds that the provider asks to wait; None where it says nothing.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+        self.wait = wait
+
+
 class MissingExtraError(EmbedevalError):
     """An optional library is not installed."""
 

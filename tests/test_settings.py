@@ -87,7 +87,7 @@ def test_the_own_file_wins_over_pyproject(tmp_path: Path) -> None:
 def test_the_configuration_of_this_project_names_files_that_exist() -> None:
     settings = load_settings(ROOT)
     assert settings.datasets
-    assert [name for name, table in settings.datasets.items() if not Path(table.path).is_file()] == []
+    assert [name for name, table in settings.datasets.items() if not Path(table.path).exists()] == []
 
 
 def test_paths_are_relative_to_the_file_and_not_to_where_pytest_was_started(
@@ -181,6 +181,68 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
     assert settings.gates["clustering/d"].for_model("m") == {"silhouette.kmeans": Rule(min=0, max=1)}
 
 
+def test_the_keys_that_a_format_knows_are_named(tmp_path: Path) -> None:
+    message = refused(tmp_path, DATASET + "format = 'beir'\ntarget = 'context'")
+    assert message.endswith(", split, duplicates, no_relevant")
+
+
+def test_the_keys_of_each_format_are_read(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        """
+        [datasets.b]
+        path = "b"
+        format = "beir"
+        split = "dev"
+        [datasets.t]
+        path = "t"
+        format = "trec"
+        corpus = "docs.tsv"
+        topics = "topics.301-350"
+        qrels = "qrels.txt"
+        [datasets.w]
+        path = "w"
+        format = "wands"
+        fields = ["product_name", "product_description"]
+        queries = "query_tr.csv"
+        sample = 10000
+        seed = 0
+        [datasets.j]
+        path = "j.jsonl"
+        format = "jsonl"
+        query = "anchor"
+        document = "positive"
+        grade = "stars"
+        """,
+    )
+    assert settings.datasets == {
+        "b": DatasetTable(str(tmp_path / "b"), "beir", split="dev"),
+        "t": DatasetTable(str(tmp_path / "t"), "trec", corpus="docs.tsv", topics="topics.301-350", qrels="qrels.txt"),
+        "w": DatasetTable(
+            str(tmp_path / "w"),
+            "wands",
+            fields=("product_name", "product_description"),
+            queries="query_tr.csv",
+            sample=10000,
+            seed=0,
+        ),
+        "j": DatasetTable(str(tmp_path / "j.jsonl"), "jsonl", query="anchor", document="positive", grade="stars"),
+    }
+
+
+@pytest.mark.parametrize(("format", "expected"), [("squad", "error"), ("wands", "skip")])
+def test_queries_without_a_relevant_document_are_an_error_but_in_wands(format: str, expected: str) -> None:
+    assert DatasetTable("d", format).no_relevant == expected
+    assert DatasetTable("d", format, no_relevant="zero").no_relevant == "zero"
+
+
+def test_a_data_set_of_the_hub_is_an_id_unless_a_folder_has_that_name(tmp_path: Path) -> None:
+    text = "[datasets.d]\npath = 'org/name'\nformat = 'hub'\nrevision = 'abc'"
+    assert read(tmp_path, text).datasets["d"] == DatasetTable("org/name", "hub", revision="abc")
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    assert read(tmp_path, text).datasets["d"].path == str(tmp_path / "org" / "name")
+
+
 def test_the_rules_of_one_model_leave_the_common_rules_of_other_metrics(tmp_path: Path) -> None:
     settings = read(
         tmp_path,
@@ -244,8 +306,27 @@ DATASET = "[datasets.d]\npath = 'd.json'\n"
         ("memory = 4096", "memory: must be of type str, not 4096"),
         ("datasets = []", "datasets: must be a table, not []"),
         ("[datasets.d]\nformat = 'squad'", 'datasets.d: needs path = "…"'),
-        (DATASET, "datasets.d.format: must be one of squad, morphology, not None"),
-        (DATASET + "format = 'xml'", "datasets.d.format: must be one of squad, morphology, not 'xml'"),
+        (DATASET, "datasets.d.format: must be one of squad, beir, trec, wands, jsonl, csv, hub, morphology, not None"),
+        (
+            DATASET + "format = 'xml'",
+            "datasets.d.format: must be one of squad, beir, trec, wands, jsonl, csv, hub, morphology, not 'xml'",
+        ),
+        (
+            DATASET + "format = 'beir'\ntarget = 'context'",
+            'datasets.d.target: format = "beir" has no such key; it knows path, format, language, slices, clusters, ',
+        ),
+        (
+            DATASET + "format = 'morphology'\nno_relevant = 'skip'",
+            'datasets.d.no_relevant: format = "morphology" has no',
+        ),
+        (DATASET + "format = 'wands'\nsample = 0", "datasets.d.sample: must be at least 1, and is 0"),
+        (DATASET + "format = 'wands'\nsample = 1.5", "datasets.d.sample: must be of type int, not 1.5"),
+        (DATASET + "format = 'wands'\nseed = -1", "datasets.d.seed: must be from 0 to 4294967295, and is -1"),
+        (DATASET + "format = 'wands'\nseed = 4294967296", "datasets.d.seed: must be from 0 to 4294967295, and is 4"),
+        (
+            DATASET + "format = 'wands'\nfields = [1]",
+            'datasets.d.fields: must be a list of names such as ["product_name"], not [1]',
+        ),
         (
             DATASET + "format = 'squad'\ntarget = 'title'",
             "datasets.d.target: must be one of context, answer, not 'title'",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
     from pytest_embedeval.findings import Finding
 
+_UNANSWERED = {"unanswered-questions", "queries-without-relevant"}
 _TOLERANCES = (0.01, 0.02, 0.03, 0.05)
 _DEVIATIONS = (0.08, 0.17, 0.30)
 _NO_WORSE_HEAD = 'queries for "no worse" at sd'
@@ -34,10 +35,10 @@ def add_parser(commands: Commands) -> None:
     parser = command(
         commands, "doctor", run, summary="Examine a data set before any model is run on it.", examples=_EXAMPLES
     )
-    parser.add_argument("dataset", metavar="DATASET", help="a configured name, or a file")
+    parser.add_argument("dataset", metavar="DATASET", help="a configured name, a file or a folder")
     parser.add_argument("--against", metavar="OTHER", help="tell what DATASET shares with this one")
     parser.add_argument(
-        "--format", choices=FORMATS, help="format of a file; by default morphology for .tsv, else squad"
+        "--format", choices=FORMATS, metavar="FORMAT", help=f"{', '.join(FORMATS)}; by default told by the name"
     )
     parser.add_argument("--language", metavar="CODE", help="language of the texts, such as tr")
     parser.add_argument("--target", choices=("context", "answer"), help="what is to be found; by default context")
@@ -92,18 +93,24 @@ def _load(given: str, arguments: argparse.Namespace, settings: Settings) -> _Giv
     name = given
     if table is None:
         path = Path(given)
-        if not path.is_file():
+        if not path.exists():
             hint = did_you_mean(given, settings.datasets)
             raise UsageError(f"{given!r} is neither a file nor a data set named in {settings.file}; {hint}")
         name = path.stem
-        table = DatasetTable(given, "morphology" if path.suffix == ".tsv" else "squad")
+        table = DatasetTable(given, arguments.format or _told_format(path))
     options = {key: getattr(arguments, key) for key in ("format", "language", "target")}
     table = replace(table, **{key: value for key, value in options.items() if value is not None})
     if table.no_relevant == "error":
         data = load_entry(name, replace(table, no_relevant="zero"))
-        if any(finding.kind == "unanswered-questions" for finding in data.findings):
+        if any(finding.kind in _UNANSWERED for finding in data.findings):
             return _Given(data, table, is_refused=True)
     return _Given(load_entry(name, table), table)
+
+
+def _told_format(path: Path) -> str:
+    if path.is_dir():
+        return "wands" if (path / "product.csv").exists() else "beir"
+    return {".tsv": "morphology", ".jsonl": "jsonl", ".csv": "csv"}.get(path.suffix, "squad")
 
 
 def _print(title: str | None, lines: Iterable[str]) -> None:

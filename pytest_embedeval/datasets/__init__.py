@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_embedeval.datasets.export import export_beir
 from pytest_embedeval.datasets.load import load_dataset, load_entry
 from pytest_embedeval.datasets.retrieval import Judgements, RetrievalData
 from pytest_embedeval.datasets.squad import load_squad
@@ -15,6 +16,7 @@ __all__ = [
     "RetrievalData",
     "WordData",
     "WordItem",
+    "export_beir",
     "load_dataset",
     "load_entry",
     "load_squad",

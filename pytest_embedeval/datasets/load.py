@@ -2,52 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_embedeval.datasets.beir import load_beir
+from pytest_embedeval.datasets.hub import load_hub
+from pytest_embedeval.datasets.pairs import load_csv, load_jsonl
 from pytest_embedeval.datasets.retrieval import RetrievalData
 from pytest_embedeval.datasets.squad import load_squad
+from pytest_embedeval.datasets.trec import load_trec
+from pytest_embedeval.datasets.wands import load_wands
 from pytest_embedeval.datasets.words import WordData, load_words
-from pytest_embedeval.errors import UsageError
-from pytest_embedeval.settings import DatasetTable
+from pytest_embedeval.errors import UsageError, did_you_mean
+from pytest_embedeval.settings import FORMATS, DatasetTable
+
+_LOADERS: Mapping[str, Callable[..., RetrievalData]] = {
+    "squad": load_squad,
+    "beir": load_beir,
+    "trec": load_trec,
+    "wands": load_wands,
+    "jsonl": load_jsonl,
+    "csv": load_csv,
+    "hub": load_hub,
+}
 
 
 def load_dataset(path: str | Path, *, format: str = "squad", name: str | None = None, **options: Any) -> RetrievalData:
-    """Read retrieval data from a file.
+    """Read retrieval data.
 
     Parameters
     ----------
     path
-        The file.
+        A file (`squad`, `jsonl`, `csv`), a folder (`beir`, `trec`, `wands`), or the id of a data set (`hub`).
     format
-        `squad`.
+        One of these.
     name
-        Name in reports; the file's stem by default.
+        Name in reports; that of the file or folder by default.
     options
-        Passed to the loader: `language`, `target`, `duplicates`, `no_relevant` (see `load_squad`).
+        Passed to the loader: `language`, `duplicates`, `no_relevant`, and the keys of the format (see `load_squad`,
+        `load_beir`, `load_trec`, `load_wands`, `load_jsonl`, `load_csv`, `load_hub`).
 
     Raises
     ------
     DatasetError
         The file is missing or malformed.
     UsageError
-        An unknown format.
+        An unknown format, or an option that it does not know.
     """
-    if format != "squad":
-        raise UsageError(f"format={format!r} is not a format of retrieval data; Known: squad")
-    return load_squad(path, name=name, **options)
+    if format not in _LOADERS:
+        raise UsageError(f"format={format!r} is not a format of retrieval data; {did_you_mean(format, _LOADERS)}")
+    known = ("language", *FORMATS[format])
+    for option in options:
+        if option not in known:
+            raise UsageError(f"format={format!r} has no option {option!r}; {did_you_mean(option, known)}")
+    return _LOADERS[format](path, name=name, **options)
 
 
 def load_entry(name: str, table: DatasetTable) -> RetrievalData | WordData:
     """Read the data set that a configuration calls `name`."""
     if table.format == "morphology":
         return load_words(table.path, name=name, language=table.language)
-    return load_dataset(
-        table.path,
-        format=table.format,
-        name=name,
-        language=table.language,
-        target=table.target,
-        duplicates=table.duplicates,
-        no_relevant=table.no_relevant,
-    )
+    given = {key: getattr(table, key) for key in FORMATS[table.format]}
+    options = {key: value for key, value in given.items() if value not in (None, ())}
+    return load_dataset(table.path, format=table.format, name=name, language=table.language, **options)

@@ -10,16 +10,17 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pytest_embedeval.datasets.duplicates import Policy, folded, merge
+from pytest_embedeval.datasets.collection import NoRelevant, check_choice, check_policies, columns, repeated_queries
+from pytest_embedeval.datasets.duplicates import Policy, merge
+from pytest_embedeval.datasets.json_values import is_number, json_id, json_list, json_object, json_text
 from pytest_embedeval.datasets.retrieval import Judgements, RetrievalData, check_ids
-from pytest_embedeval.datasets.text_files import is_whole, read_text
-from pytest_embedeval.errors import DatasetError, UsageError, did_you_mean
+from pytest_embedeval.datasets.text_files import read_text
+from pytest_embedeval.errors import DatasetError
 from pytest_embedeval.findings import Finding
 
 Target = Literal["context", "answer"]
-NoRelevant = Literal["error", "zero", "skip"]
 
 # Keys of a question that are not fields to slice by.
 _OWN_KEYS = {"id", "question", "answers", "is_impossible", "plausible_answers"}
@@ -78,13 +79,8 @@ def load_squad(
     DatasetError
         The file is missing or malformed; the message names file, article, paragraph and question.
     """
-    for option, value, known in (
-        ("target", target, get_args(Target)),
-        ("duplicates", duplicates, get_args(Policy)),
-        ("no_relevant", no_relevant, get_args(NoRelevant)),
-    ):
-        if value not in known:
-            raise UsageError(f"{option}={value!r} is unknown; {did_you_mean(value, known)}")
+    check_choice("target", target, Target)
+    check_policies(duplicates, no_relevant)
     path = Path(path)
     parsed = _Parsed()
     for article, place in _articles(path):
@@ -106,12 +102,12 @@ def load_squad(
         judgements=Judgements.of(grades),
         language=language,
         document_fields={"title": [documents.titles[i] for i in merged.kept]},
-        query_fields=_query_fields(questions),
+        query_fields=columns([q.fields for q in questions]),
         protocol=protocol,
         findings=(
             *findings,
             *merged.findings,
-            *_repeated(questions),
+            *repeated_queries([q.text for q in questions], "questions", "passage"),
             *_article(target, duplicates, len(questions)),
         ),
     )
@@ -153,44 +149,37 @@ def _articles(path: Path) -> Iterator[tuple[Any, str]]:
         content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path}: line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}") from None
-    for number, article in enumerate(_list(content, "data", str(path)), start=1):
+    for number, article in enumerate(json_list(content, "data", str(path)), start=1):
         title = article.get("title") if isinstance(article, Mapping) else None
         label = f" ({title!r})" if title else ""
         yield article, f"{path}: article {number}{label}"
 
 
 def _read_article(parsed: _Parsed, article: Any, place: str) -> None:
-    title = str(_object(article, place).get("title") or place.rpartition(": ")[2])
-    for number, paragraph in enumerate(_list(article, "paragraphs", place), start=1):
+    title = str(json_object(article, place).get("title") or place.rpartition(": ")[2])
+    for number, paragraph in enumerate(json_list(article, "paragraphs", place), start=1):
         here = f"{place}, paragraph {number}"
-        context = _text(_object(paragraph, here), "context", here)
+        context = json_text(json_object(paragraph, here), "context", here)
         parsed.contexts.append(context)
         parsed.titles.append(title)
         parsed.places.append(here)
-        for position, entry in enumerate(_list(paragraph, "qas", here), start=1):
+        for position, entry in enumerate(json_list(paragraph, "qas", here), start=1):
             _read_question(parsed, entry, f"{here}, question {position}")
 
 
 def _read_question(parsed: _Parsed, entry: Any, place: str) -> None:
-    entry = _object(entry, place)
-    identity = entry.get("id")
-    if identity in (None, ""):
-        raise DatasetError(f"{place}: key 'id' is missing or empty")
-    if not _is_number(identity) and not isinstance(identity, str):
-        raise DatasetError(f"{place}: key 'id' must be text or a number, not {type(identity).__name__}")
-    identity = str(identity)
-    if not is_whole(identity):
-        raise DatasetError(f"{place}: key 'id' holds half a character (a lone surrogate); save the file anew")
+    entry = json_object(entry, place)
+    identity = json_id(entry, "id", place)
     place = f"{place} (id {identity!r})"
-    question = _text(entry, "question", place)
+    question = json_text(entry, "question", place)
     passage = len(parsed.contexts) - 1
     answers: list[str] = []
     impossible = entry.get("is_impossible", False)
     if not isinstance(impossible, bool):
         raise DatasetError(f"{place}: key 'is_impossible' must be true or false, not {impossible!r}")
     if not impossible:
-        for answer in _list(entry, "answers", place):
-            text = _text(_object(answer, place), "text", place)
+        for answer in json_list(entry, "answers", place):
+            text = json_text(json_object(answer, place), "text", place)
             parsed.moved += not _stands(text, answer.get("answer_start"), parsed.contexts[passage], place)
             answers.append(text)
     extra = {key: str(value) for key, value in entry.items() if key not in _OWN_KEYS and isinstance(value, str | int)}
@@ -206,7 +195,7 @@ def _stands(answer: str, start: Any, context: str, place: str) -> bool:
         raise DatasetError(f"{place}: the answer {answer!r} does not stand in the paragraph's context")
     if start is None:
         return True
-    if not _is_number(start) and not (isinstance(start, str) and start.strip().removeprefix("-").isdecimal()):
+    if not is_number(start) and not (isinstance(start, str) and start.strip().removeprefix("-").isdecimal()):
         raise DatasetError(f"{place}: answer_start must be a number, not {start!r}")
     position = int(start)
     return position >= 0 and context.startswith(answer, position)
@@ -243,53 +232,8 @@ def _answerable(parsed: _Parsed, no_relevant: NoRelevant) -> tuple[list[_Questio
     return kept, tuple(findings)
 
 
-def _repeated(questions: list[_Question]) -> tuple[Finding, ...]:
-    repeated = len(questions) - len({folded(q.text) for q in questions})
-    if not repeated:
-        return ()
-    message = f"{repeated} of {len(questions)} questions repeat the text of another; each is scored for its own passage"
-    return (Finding("repeated-questions", repeated, message),)
-
-
 def _article(target: Target, duplicates: Policy, questions: int) -> tuple[Finding, ...]:
     if (target, duplicates) != ("answer", "keep"):
         return ()
     message = "scored by the article's protocol: equal answers are separate documents, and one of them counts as right"
     return (Finding("article-protocol", questions, message),)
-
-
-def _query_fields(questions: list[_Question]) -> dict[str, list[str]]:
-    """Keep the columns that every question has, so that any of them can slice the scores."""
-    shared = set.intersection(*(set(q.fields) for q in questions))
-    return {key: [q.fields[key] for q in questions] for key in sorted(shared)}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _object(value: Any, place: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise DatasetError(f"{place}: expected an object, found {type(value).__name__}")
-    return value
-
-
-def _list(value: Any, key: str, place: str) -> list[Any]:
-    entries = _object(value, place).get(key)
-    if not isinstance(entries, list):
-        found = "is missing" if entries is None else f"must be a list, not {type(entries).__name__}"
-        raise DatasetError(f"{place}: key {key!r} {found}")
-    return entries
-
-
-def _text(value: Mapping[str, Any], key: str, place: str) -> str:
-    text = value.get(key)
-    if text is None:
-        raise DatasetError(f"{place}: key {key!r} is missing")
-    if not isinstance(text, str):
-        raise DatasetError(f"{place}: key {key!r} must be text, not {type(text).__name__}")
-    if not text.strip():
-        raise DatasetError(f"{place}: key {key!r} is empty")
-    if not is_whole(text):
-        raise DatasetError(f"{place}: key {key!r} holds half a character (a lone surrogate); save the file anew")
-    return text

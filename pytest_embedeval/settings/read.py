@@ -16,6 +16,7 @@ from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.folders import baseline_folder, cache_folder
 from pytest_embedeval.memory import parse_size
 from pytest_embedeval.settings.tables import (
+    BEATEN,
     DEVICES,
     FORMATS,
     GITHUB,
@@ -28,8 +29,14 @@ from pytest_embedeval.settings.tables import (
     Settings,
 )
 
-_FIELD_TYPES: dict[str, type] = {"dim": int, "batch_size": int, "slices": list, "devices": list}
-_EXAMPLES = {"slices": "title", "devices": "cuda:0"}
+_FIELD_TYPES: dict[str, type] = {
+    **dict.fromkeys(("dim", "batch_size", "sample", "seed", "depth"), int),
+    **dict.fromkeys(("retries", "concurrency", "max_tokens"), int),
+    **dict.fromkeys(("alpha", "k1", "b", "timeout", "price"), float),
+    **dict.fromkeys(("slices", "devices", "fields", "beats"), list),
+}
+_EXAMPLES = {"beats": "bm25", "slices": "title", "devices": "cuda:0", "fields": "product_name"}
+_OF_ALL_FORMATS = ("path", "format", "language", "slices", "clusters", "beats")
 _PLAIN: dict[str, type] = {
     "out": str,
     "device": str,
@@ -40,6 +47,7 @@ _PLAIN: dict[str, type] = {
     "tolerance": float,
     "min_queries": int,
     "github": str,
+    "index": str,
     "cache": str,
     "memory": str,
 }
@@ -54,6 +62,8 @@ def problem_with(key: str, value: Any) -> str | None:
         return f"must lie between 0 and 1, for example 0.02, not {value:g}"
     if key == "cache" and not value:
         return "must be a folder, or off for none"
+    if key == "index" and not value.strip():
+        return "must be flat, a factory string of FAISS such as HNSW32, or lancedb"
     if key == "memory" and parse_size(value) is None:
         return f"must be a size such as 4GiB or 512MiB, not {value!r}"
     least = {"seed": 0, "min_queries": 2}.get(key)
@@ -160,8 +170,9 @@ class _Reader:
 
     def _model(self, key: str, table: Mapping[str, Any]) -> ModelTable:
         values = self._fields(key, table, ModelTable, required="source")
-        if values["source"].startswith("."):
-            values["source"] = str(self.root / values["source"])
+        for name in ("source", "rerank"):
+            if values.get(name, "").startswith("."):
+                values[name] = str(self.root / values[name])
         values["devices"] = tuple(values.get("devices", ()))
         return ModelTable(**values)
 
@@ -176,9 +187,26 @@ class _Reader:
         ):
             if name in values and values[name] not in known:
                 raise self.fail(f"{key}.{name}", f"must be one of {', '.join(known)}, not {values[name]!r}")
-        values["path"] = str(self.root / values["path"])
-        values["slices"] = tuple(values.get("slices", ()))
+        self._check_keys_of_format(key, values)
+        if values["format"] != "hub" or (self.root / values["path"]).is_dir():
+            values["path"] = str(self.root / values["path"])
+        for name in values.get("beats", ()):
+            if name not in BEATEN:
+                raise self.fail(f"{key}.beats", f"{name!r} is unknown; {did_you_mean(name, BEATEN)}")
+        for name in ("slices", "fields", "beats"):
+            values[name] = tuple(values.get(name, ()))
         return DatasetTable(**values)
+
+    def _check_keys_of_format(self, key: str, values: Mapping[str, Any]) -> None:
+        known = (*_OF_ALL_FORMATS, *FORMATS[values["format"]])
+        for name in values:
+            if name not in known:
+                problem = f'format = "{values["format"]}" has no such key; it knows {", ".join(known)}'
+                raise self.fail(f"{key}.{name}", problem)
+        for name, least, most in (("sample", 1, None), ("seed", 0, 2**32 - 1)):
+            if name in values and not least <= values[name] <= (most or values[name]):
+                bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+                raise self.fail(f"{key}.{name}", f"must be {bounds}, and is {values[name]}")
 
     def _gate(self, key: str, table: Mapping[str, Any]) -> Gate:
         if key.count("/") != 1:

@@ -9,7 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-FORMATS = ("squad", "morphology")
+_POLICIES_OF_DATA = ("duplicates", "no_relevant")
+_OF_PAIRS = ("query", "document", "grade")
+# The keys that each format of a data set knows, besides those of all formats (`_OF_ALL_FORMATS` in read.py).
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "squad": ("target", *_POLICIES_OF_DATA),
+    "beir": ("split", *_POLICIES_OF_DATA),
+    "trec": ("corpus", "topics", "qrels", *_POLICIES_OF_DATA),
+    "wands": ("fields", "queries", "sample", "seed", *_POLICIES_OF_DATA),
+    "jsonl": (*_OF_PAIRS, *_POLICIES_OF_DATA),
+    "csv": (*_OF_PAIRS, *_POLICIES_OF_DATA),
+    "hub": ("split", "revision", *_OF_PAIRS, *_POLICIES_OF_DATA),
+    "morphology": (),
+}
+BEATEN = ("bm25", "hybrid:bm25", "hybrid:vectors")
 POLICIES = ("observed", "strict", "proven")
 GITHUB = ("auto", "off")
 RULE_KEYS = ("min", "max", "tolerance", "primary")
@@ -30,20 +43,59 @@ class ModelTable:
     device: str | None = None
     batch_size: int | None = None
     devices: tuple[str, ...] = ()
+    fusion: str | None = None
+    alpha: float | None = None
+    rerank: str | None = None
+    depth: int | None = None
+    k1: float | None = None
+    b: float | None = None
+    stemmer: str | None = None
+    stop_words: str | None = None
+    api_base: str | None = None
+    api_key_env: str | None = None
+    timeout: float | None = None
+    retries: int | None = None
+    concurrency: int | None = None
+    max_tokens: int | None = None
+    price: float | None = None
+    query_input_type: str | None = None
+    document_input_type: str | None = None
 
 
 @dataclass(frozen=True)
 class DatasetTable:
-    """One `[tool.embedeval.datasets.NAME]`; `path` is absolute once read."""
+    """One `[tool.embedeval.datasets.NAME]`; `path` is absolute once read, unless it is the id of a data set.
+
+    `FORMATS` says which keys a format knows. None, and no fields, stand for what its loader takes without the key; an
+    empty `no_relevant` becomes what the format has: in WANDS a sample leaves queries without a product, which are
+    left out, and elsewhere they are an error. `beats` names what the suite `lexical` requires of each embedding model.
+    """
 
     path: str
     format: str
     language: str | None = None
     target: str = "context"
     duplicates: str = "merge"
-    no_relevant: str = "error"
+    no_relevant: str = ""
+    split: str | None = None
+    corpus: str | None = None
+    topics: str | None = None
+    qrels: str | None = None
+    fields: tuple[str, ...] = ()
+    queries: str | None = None
+    sample: int | None = None
+    seed: int | None = None
+    revision: str | None = None
+    query: str | None = None
+    document: str | None = None
+    grade: str | None = None
     slices: tuple[str, ...] = ()
     clusters: str | None = None
+    beats: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.no_relevant:
+            object.__setattr__(self, "no_relevant", "skip" if self.format == "wands" else "error")
 
     @property
     def kept_fields(self) -> tuple[str, ...]:
@@ -89,6 +141,8 @@ class Settings:
 
     Attributes
     ----------
+    index
+        What searches vectors: `flat` for all of them, else the name of an approximate index.
     cache
         Folder of vectors and exported models; None for none.
     memory
@@ -107,6 +161,7 @@ class Settings:
     tolerance: float = 0.02
     min_queries: int = 30
     github: str = "auto"
+    index: str = "flat"
     cache: Path | None = None
     memory: int | None = None
     model_tables: Mapping[str, ModelTable] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """Return what the command prints, with its line ends as blanks."""
     assert main(["doctor", *arguments]) == 0
     out = capsys.readouterr().out
-    assert [line for line in out.splitlines() if len(line) > 80 or line != line.rstrip()] == []
+    lines = [re.sub(r"/\S+/", "", line) for line in out.splitlines()]  # where the folder of a test lies is not ours
+    assert [line for line in lines if len(line) > 80 or line != line.rstrip()] == []
     return " ".join(out.split())
 
 

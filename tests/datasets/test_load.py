@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
 from pytest_embedeval.datasets import RetrievalData, WordData, load_dataset, load_entry, load_squad
+from pytest_embedeval.datasets.load import _LOADERS
 from pytest_embedeval.errors import DatasetError, UsageError
-from pytest_embedeval.settings import DatasetTable, load_settings
+from pytest_embedeval.settings import FORMATS, DatasetTable, load_settings
 from tests.conftest import ROOT
 
 
@@ -35,10 +38,32 @@ def test_without_a_name_the_file_gives_one(organs: Path) -> None:
     assert load_dataset(organs, no_relevant="zero").name == "organs"
 
 
-@pytest.mark.parametrize("format", ["beir", "morphology", ""])
+@pytest.mark.parametrize("format", ["mteb", "morphology", ""])
 def test_another_format_is_the_callers_mistake(organs: Path, format: str) -> None:
-    with pytest.raises(UsageError, match=f"'{format}' is not a format of retrieval data; Known: squad"):
+    known = "beir, csv, hub, jsonl, squad, trec, wands"
+    with pytest.raises(UsageError, match=f"'{format}' is not a format of retrieval data; Known: {known}"):
         load_dataset(organs, format=format)
+
+
+def test_an_option_of_another_format_is_the_callers_mistake(organs: Path) -> None:
+    message = "format='beir' has no option 'target'; Known: duplicates, language, no_relevant, split"
+    with pytest.raises(UsageError, match=message):
+        load_dataset(organs, format="beir", target="answer")
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"morphology"}))
+def test_every_loader_takes_the_keys_of_its_format_and_no_other(format: str) -> None:
+    loader: Callable[..., RetrievalData] = _LOADERS[format]
+    taken = set(signature(loader).parameters) - {"path", "name", "language"}
+    assert taken == set(FORMATS[format])
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"morphology"}))
+def test_a_table_without_options_stands_for_the_defaults_of_the_loader(format: str) -> None:
+    table = DatasetTable("x", format)
+    loader: Callable[..., RetrievalData] = _LOADERS[format]
+    for key in FORMATS[format]:
+        assert getattr(table, key) in (None, (), signature(loader).parameters[key].default)
 
 
 def test_an_entry_of_the_configuration_is_read_as_it_says(organs: Path) -> None:
@@ -64,6 +89,22 @@ def test_an_entry_of_word_pairs_becomes_words(fixtures: Path) -> None:
     data = load_entry("forms", DatasetTable(str(fixtures / "morphology_tr.tsv"), "morphology", language="tr"))
     assert isinstance(data, WordData)
     assert (data.name, data.language) == ("forms", "tr")
+
+
+def test_options_of_an_entry_reach_the_loader(tmp_path: Path) -> None:
+    header = "product_id\tproduct_name\tproduct_class\tcolour\n"
+    (tmp_path / "product.csv").write_text(header + "".join(f"{i}\tsofa\tSofas\tred {i}\n" for i in range(20)))
+    (tmp_path / "query_tr.csv").write_text("query_id\tquery\n0\tkoltuk\n")
+    labels = "".join(f"0\t{i}\tPartial\n" for i in range(20))
+    (tmp_path / "label.csv").write_text("query_id\tproduct_id\tlabel\n" + labels)
+    data = load_entry(
+        "sofas",
+        DatasetTable(str(tmp_path), "wands", fields=("colour",), queries="query_tr.csv", sample=5, seed=1),
+    )
+    assert isinstance(data, RetrievalData)
+    assert (data.name, data.queries, len(data.documents)) == ("sofas", ["koltuk"], 5)
+    assert data.documents[0].startswith("red ")
+    assert data.protocol["seed"] == "1"
 
 
 @pytest.mark.parametrize("name", ["medical", "morphology_tr"])
