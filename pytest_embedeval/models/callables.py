@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedeval.errors import ModelLoadError
-from pytest_embedeval.models.encoder import Encoder, Model, ModelInfo, Prompts
+from pytest_embedeval.models.encoder import Encoder, Model
+from pytest_embedeval.models.info import ModelInfo, Prompts
 from pytest_embedeval.models.spec import ModelSpec
 
 if TYPE_CHECKING:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_embedeval.errors import UsageError, VectorError
-from pytest_embedeval.findings import Finding
 from pytest_embedeval.models import variants
+from pytest_embedeval.models.info import ROLES, ModelInfo, Recipe, Role
+from pytest_embedeval.models.searching import Search
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pytest_embedeval.models.remote import Remote
     from pytest_embedeval.models.variants import Vectors
-
-Role = Literal["query", "document"]
-ROLES: tuple[Role, ...] = ("query", "document")
 
 
 @runtime_checkable
@@ -35,115 +33,12 @@ class Encoder(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Prompts:
-    """The text put before each query and each document."""
+class PairScorer(Protocol):
+    """Reads a query and a document together."""
 
-    query: str = ""
-    document: str = ""
-
-    def of(self, role: Role) -> str:
-        """Return the prompt of one role."""
-        return self.query if role == "query" else self.document
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides the vector of a text, besides the text: two equal recipes give a text the same vector.
-
-    Attributes
-    ----------
-    fingerprint
-        Weights, tokenizer and configuration, or the commit that holds them.
-    prompt
-        The text really put before each text of this role.
-    dimension
-        Numbers per vector before any truncation.
-    dtype
-        Type of the weights in memory, which a library may choose otherwise than the file.
-    max_tokens
-        Tokens after which a text is cut.
-    engine
-        Libraries that compute, with their versions.
-    device
-        What they compute on, `cpu`, `cuda` or `mps`: their last digits differ. None where nobody knows.
-    normalisation
-        How vectors are scaled before they are kept.
-    """
-
-    fingerprint: str
-    role: Role
-    prompt: str
-    dimension: int
-    dtype: str | None
-    backend: str
-    max_tokens: int | None
-    engine: str | None
-    device: str | None = None
-    normalisation: str = "l2"
-    precision: str = "float32"
-
-    @property
-    def digest(self) -> str:
-        """Return `sha256:…` over all fields."""
-        facts = json.dumps(asdict(self), sort_keys=True)
-        return f"sha256:{hashlib.sha256(facts.encode()).hexdigest()}"
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """Facts about one model, as they stand in every report.
-
-    Attributes
-    ----------
-    fingerprint
-        What was really loaded: the commit for a hub model, a hash of weights, tokenizer and configuration for files.
-    kind
-        `dense` (vectors), `lexical` (words) or, where loading failed, `unknown`.
-    dimension
-        Numbers per vector, after truncation.
-    max_tokens
-        Tokens after which a text is cut; None where there is no limit.
-    load_s
-        Seconds from the request to a model ready to encode.
-    error
-        Why it could not be loaded; None for a model that could.
-    backend
-        What runs the network: `torch`, `onnx`, `openvino`.
-    dtype
-        Type of the weights in memory; None where nobody knows.
-    engine
-        Libraries that compute the vectors, with their versions.
-    native_dimension
-        Numbers per vector that the model gives, before any truncation.
-    bytes_per_vector
-        What an index keeps of one document, at this dimension and precision.
-    encoding
-        `sha256:…` over everything that decides a vector: fingerprint, prompts, backend, dtype, versions, dimension,
-        precision. Equal for two models only if they give every text the same vectors; None without a fingerprint.
-    findings
-        What is odd or worth knowing about the model as it was used.
-    """
-
-    alias: str
-    source: str
-    revision: str | None = None
-    fingerprint: str | None = None
-    kind: str = "unknown"
-    dimension: int | None = None
-    max_tokens: int | None = None
-    prompts: Prompts = Prompts()
-    precision: str = "float32"
-    device: str | None = None
-    load_s: float | None = None
-    error: str | None = None
-    backend: str = "torch"
-    dtype: str | None = None
-    engine: str | None = None
-    native_dimension: int | None = None
-    bytes_per_vector: int | None = None
-    encoding: str | None = None
-    findings: tuple[Finding, ...] = ()
+    def score(self, queries: list[str], documents: list[str], /) -> NDArray[np.float32]:
+        """Return how well each document fits its query, higher is better; float32 array [n]."""
+        ...
 
 
 class Model:
@@ -163,6 +58,17 @@ class Model:
     native
         Numbers per vector that the encoder returns; None for `info.dimension`. Where `info.dimension` is smaller, the
         first of them are kept (Matryoshka).
+    pairs
+        Scores pairs of query and document; None for all but cross-encoders.
+
+    Attributes
+    ----------
+    search
+        The keys of its entry that say how it searches.
+    second
+        The model that puts in order what this one finds; None for one stage.
+    remote
+        What is known of a model behind an API; None for one that is computed here.
     """
 
     def __init__(
@@ -171,8 +77,13 @@ class Model:
         encoder: Encoder | None = None,
         count_tokens: Callable[[list[str]], list[int]] | None = None,
         native: int | None = None,
+        pairs: PairScorer | None = None,
     ) -> None:
         self.info = _completed(info, native or info.dimension)
+        self.search = Search()
+        self.second: Model | None = None
+        self.remote: Remote | None = None
+        self.pairs = pairs
         self._encoder = encoder
         self._count_tokens = count_tokens
 
@@ -185,9 +96,19 @@ class Model:
         return self.info.alias
 
     @property
+    def is_hybrid(self) -> bool:
+        """Whether words are searched beside the vectors."""
+        return self.search.fusion is not None
+
+    @property
     def has_vectors(self) -> bool:
         """Whether the model encodes texts (False for `bm25`)."""
-        return self.info.kind == "dense"
+        return self.info.kind == "dense" or self.info.dimension is not None
+
+    @property
+    def can_search(self) -> bool:
+        """Whether the model finds documents for a query (False for a cross-encoder)."""
+        return self.pairs is None
 
     @property
     def native_dimension(self) -> int | None:
@@ -250,6 +171,9 @@ class Model:
         """Drop the weights. The handle still describes the model but encodes no more."""
         self._encoder = None
         self._count_tokens = None
+        self.pairs = None
+        if self.second is not None:
+            self.second.close()
 
     def shortened(self, vectors: Vectors) -> Vectors:
         """Cut whole vectors to the model's dimension, at unit length, and round them where it says float16."""
@@ -260,7 +184,7 @@ class Model:
 
 def _completed(info: ModelInfo, native: int | None) -> ModelInfo:
     dimension = info.dimension
-    if info.kind != "dense" or dimension is None:
+    if dimension is None:
         return info
     info = replace(info, native_dimension=native)
     recipes = [_recipe(info, role) for role in ROLES]
@@ -272,6 +196,7 @@ def _completed(info: ModelInfo, native: int | None) -> ModelInfo:
 def _recipe(info: ModelInfo, role: Role) -> Recipe | None:
     if info.fingerprint is None or info.native_dimension is None:
         return None
+    is_here = info.device != "api"  # neither LiteLLM's version nor a note on the provider's limit decides a vector
     return Recipe(
         fingerprint=info.fingerprint,
         role=role,
@@ -279,7 +204,7 @@ def _recipe(info: ModelInfo, role: Role) -> Recipe | None:
         dimension=info.native_dimension,
         dtype=info.dtype,
         backend=info.backend,
-        max_tokens=info.max_tokens,
-        engine=info.engine,
+        max_tokens=info.max_tokens if is_here else None,
+        engine=info.engine if is_here else None,
         device=info.device and info.device.partition(":")[0],
     )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedeval.errors import MissingExtraError, ModelLoadError
 from pytest_embedeval.models import fingerprint as fingerprints
 from pytest_embedeval.models.catalogue import catalogue
-from pytest_embedeval.models.encoder import Model, ModelInfo, Prompts
+from pytest_embedeval.models.encoder import Model
+from pytest_embedeval.models.info import ModelInfo, Prompts
 from pytest_embedeval.models.spec import ModelSpec
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_embedeval.findings import Finding
 from pytest_embedeval.models.catalogue import CatalogueEntry, by_source, catalogue
-from pytest_embedeval.models.encoder import Prompts
+from pytest_embedeval.models.info import Prompts
 
 _HEAD = 65_536  # bytes of a README.md in which its front matter must end
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

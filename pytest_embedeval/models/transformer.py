@@ -6,29 +6,23 @@ import gc
 import weakref
 from collections.abc import Callable
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_embedeval.errors import ModelLoadError
 from pytest_embedeval.models import fingerprint as fingerprints
+from pytest_embedeval.models import reading
 from pytest_embedeval.models.batches import Budget, batches_at_once, encode_in_batches
-from pytest_embedeval.models.encoder import Model, ModelInfo, Prompts
+from pytest_embedeval.models.encoder import Model
+from pytest_embedeval.models.info import ModelInfo, Prompts
 from pytest_embedeval.models.prompts import own_prompts, prompt_findings
 from pytest_embedeval.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 _COUNTED_AT_ONCE = 1024  # texts, because a tokenizer returns much more than their lengths
-_TORCH = "torch"
-_LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
-_OTHER_FORMATS = {"onnx", "openvino"}  # the same weights again; openvino_model.bin is no pickle
-_PICKLED = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
 class _TransformerEncoder:
@@ -45,9 +39,7 @@ class _TransformerEncoder:
         `close()`, or with this object.
     """
 
-    def __init__(
-        self, model: SentenceTransformer, alias: str, prompts: Prompts, texts: int | None, devices: tuple[str, ...]
-    ) -> None:
+    def __init__(self, model: Any, alias: str, prompts: Prompts, texts: int | None, devices: tuple[str, ...]) -> None:
         import torch
 
         self._model = model
@@ -106,7 +98,7 @@ class _TransformerEncoder:
 
     def _lengths(self, texts: list[str], prompt: str) -> NDArray[np.int64]:
         counted = np.array(self.count_tokens([prompt + text for text in texts]), dtype=np.int64)
-        limit = _max_tokens(self._model)
+        limit = reading.max_tokens(self._model)
         return counted if limit is None else np.minimum(counted, limit)
 
 
@@ -172,10 +164,10 @@ def load(
     MissingExtraError
         The library of the backend is not installed.
     """
-    _refuse_pickles(spec, folder)
+    reading.refuse_pickles(spec, folder)
     fingerprint = fingerprint or fingerprints.of_folder(folder)
-    model = _read(spec, folder)
-    engine = _change_backend(spec, model, cache, fingerprint)
+    model = reading.transformer(spec, folder)
+    libraries = _change_backend(spec, model, cache, fingerprint)
     settled = _settle(spec, prompts, model.prompts)
     dimension = model.get_embedding_dimension()
     if dimension is None:
@@ -188,97 +180,26 @@ def load(
         fingerprint=fingerprint,
         kind="dense",
         dimension=spec.dimension_of(dimension),
-        max_tokens=_max_tokens(model),
+        max_tokens=reading.max_tokens(model),
         prompts=settled,
         precision=spec.precision,
         device=", ".join(spec.devices) or str(model.device),
         backend=spec.backend,
         dtype=None if model.dtype is None else str(model.dtype).removeprefix("torch."),
-        engine=engine,
+        engine=libraries,
         findings=prompt_findings(spec.source, folder, settled, model.prompts, alias=spec.alias),
     )
     return Model(info, encoder, encoder.count_tokens if _can_count(model.tokenizer) else None, dimension)
 
 
-def _read(spec: ModelSpec, folder: Path) -> SentenceTransformer:
-    import transformers
-    from sentence_transformers import SentenceTransformer
-
-    device = _home(spec)
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if _is_model2vec(folder):
-        return SentenceTransformer(modules=[_model2vec(folder)], device=device)
-    return SentenceTransformer(
-        str(folder),
-        device=device,
-        trust_remote_code=False,
-        local_files_only=True,
-        model_kwargs={"use_safetensors": True},
-    )
-
-
-def _home(spec: ModelSpec) -> str | None:
-    """Return where the weights are put at first: with the processes of several devices they are shared from the CPU."""
-    import torch
-
-    for name in spec.devices:
-        device = torch.device(name)
-        there = torch.get_device_module(device).device_count()
-        if (device.index or 0) >= there:
-            raise ModelLoadError(f"model {spec.alias!r}: there is no device {name!r}; torch sees {there} {device.type}")
-    if spec.devices or (spec.backend != _TORCH and spec.device == "auto"):
-        return "cpu"
-    return None if spec.device == "auto" else spec.device
-
-
-def _change_backend(spec: ModelSpec, model: SentenceTransformer, cache: Path | None, fingerprint: str) -> str:
+def _change_backend(spec: ModelSpec, model: Any, cache: Path | None, fingerprint: str) -> str:
     """Let the backend of the entry compute the network, and return all libraries that compute, with their versions."""
-    # Builds of one version for other devices (torch 2.13.0+cu126) compute the same.
-    libraries = ", ".join(f"{name} {metadata.version(name).partition('+')[0]}" for name in _LIBRARIES)
-    if spec.backend == _TORCH:
-        return libraries
+    if spec.backend == reading.TORCH:
+        return reading.engine()
     from pytest_embedeval.models import exported
 
     exported.run_with(spec.backend, model, cache, fingerprint, spec.alias)
-    return f"{libraries}, {exported.engine(spec.backend)}"
-
-
-def _refuse_pickles(spec: ModelSpec, folder: Path) -> None:
-    """Raise where the model, or one module of it, has weights that could only be unpickled."""
-    pickled = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix in _PICKLED
-        and not any(path.parent.glob("*.safetensors"))
-        and path.relative_to(folder).parts[0] not in _OTHER_FORMATS
-    ]
-    if pickled or not any(folder.rglob("*.safetensors")):
-        found = f", only {pickled[0].relative_to(folder)}" if pickled else ""
-        raise ModelLoadError(
-            f"model {spec.alias!r}: {folder} holds no *.safetensors weights{found}; "
-            "pickled weights (.bin, .pt) are not loaded"
-        )
-
-
-def _model2vec(folder: Path) -> StaticEmbedding:
-    """Read a folder in model2vec's own format: one vector per token, for vocabularies cut down also a mapping."""
-    from safetensors.numpy import load_file
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from tokenizers import Tokenizer
-
-    tensors = load_file(folder / "model.safetensors")
-    vectors = tensors["embeddings"].astype("float32")
-    if "mapping" in tensors:
-        vectors = vectors[tensors["mapping"]]
-    if "weights" in tensors:
-        vectors = vectors * tensors["weights"].astype("float32")[:, None]
-    return StaticEmbedding(Tokenizer.from_file(str(folder / "tokenizer.json")), embedding_weights=vectors)
-
-
-def _is_model2vec(folder: Path) -> bool:
-    if (folder / "modules.json").is_file() or not (folder / "config.json").is_file():
-        return False
-    return '"model2vec"' in (folder / "config.json").read_text(encoding="utf-8")
+    return f"{reading.engine()}, {exported.engine(spec.backend)}"
 
 
 def _settle(spec: ModelSpec, catalogued: Prompts | None, own: dict[str, str | None]) -> Prompts:
@@ -288,10 +209,3 @@ def _settle(spec: ModelSpec, catalogued: Prompts | None, own: dict[str, str | No
         prompts.query if spec.query_prompt is None else spec.query_prompt,
         prompts.document if spec.document_prompt is None else spec.document_prompt,
     )
-
-
-def _max_tokens(model: SentenceTransformer) -> int | None:
-    limit = model.max_seq_length
-    if limit == float("inf"):  # a static model, whose tokenizer may have a limit of its own
-        limit = (model.tokenizer.truncation or {}).get("max_length")
-    return None if limit is None else int(limit)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pytest_embedeval.errors import VectorError
 from pytest_embedeval.models import Model
+from pytest_embedeval.models.remote import finished_by
 from pytest_embedeval.vectors.checks import all_equal, check_collapse, check_vectors
 from pytest_embedeval.vectors.keys import distinct, text_keys
 from pytest_embedeval.vectors.room import filled, room
@@ -17,7 +20,7 @@ from pytest_embedeval.vectors.room import filled, room
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_embedeval.models.encoder import Role
+    from pytest_embedeval.models.info import Role
     from pytest_embedeval.vectors.shelf import Shelf
 
 _CHUNKS = range(16, 8193)  # texts between two visits to the store
@@ -113,6 +116,8 @@ def encode_texts(
     VectorError
         NaN, infinity, zeros, a wrong dimension, or one vector for many texts; the message names a text. What was
         computed before is kept.
+    RequestError
+        The provider of a model behind an API did not answer. What others of its requests brought is kept.
     """
     started = time.perf_counter()
     keys = text_keys(texts)
@@ -182,7 +187,8 @@ class _Work:
         if bar:
             bar.update(len(self.texts) - len(missing))
         missing = missing[self._longest_first(missing)]
-        size = _CHUNKS.start * 2
+        least = max(_CHUNKS.start, self.model.remote.at_once if self.model.remote else 0)
+        size = max(_CHUNKS.start * 2, least)
         while len(missing):
             chosen = self.shelf.claim(self.keys[missing], size) if self.shelf else np.arange(min(size, len(missing)))
             taken = self._compute(missing[chosen]) if len(chosen) else 0.0  # others may have kept all that was left
@@ -193,7 +199,7 @@ class _Work:
             if bar:
                 bar.update(before - len(missing))
             if taken:
-                size = min(max(int(len(chosen) * _CHUNK_S / taken), _CHUNKS.start), _CHUNKS.stop - 1)
+                size = min(max(int(len(chosen) * _CHUNK_S / taken), least), max(_CHUNKS.stop - 1, least))
         if self._held:
             check_collapse(self.vectors, self.texts, model=self.model.alias)
             self._keep_held()
@@ -226,8 +232,29 @@ class _Work:
         """Encode, check and keep some texts; return the seconds it took."""
         texts = [self.texts[row] for row in rows]
         started = time.perf_counter()
-        vectors = self.model.encode(texts, self.role)
+        try:
+            vectors = self.model.encode(texts, self.role)
+        except BaseException as error:
+            self._keep_finished(rows, error, time.perf_counter() - started)
+            raise
         taken = time.perf_counter() - started
+        self._take(rows, texts, vectors, taken)
+        return taken
+
+    def _keep_finished(self, rows: NDArray[np.int64], error: BaseException, taken: float) -> None:
+        """Keep what was paid for before an error, unless it is one and the same vector for many texts."""
+        finished = finished_by(error)
+        if finished is None:
+            return
+        rows = rows[finished.rows]
+        self._take(rows, [self.texts[row] for row in rows], finished.vectors, taken)
+        held = np.concatenate([rows for rows, _ in self._held] or [rows[:0]])
+        with suppress(VectorError):
+            check_collapse(self.vectors[held], [self.texts[row] for row in held])
+            self._keep_held()
+
+    def _take(self, rows: NDArray[np.int64], texts: list[str], vectors: NDArray[np.float32], taken: float) -> None:
+        """Check and keep some vectors."""
         check_vectors(vectors, texts, dimension=self.model.native_dimension, model=self.model.alias)
         self._room_for(vectors.shape[1])
         self.vectors[rows] = normalised(vectors)
@@ -236,7 +263,6 @@ class _Work:
         self._held.append((rows, taken))
         if self.allow_collapse or not all_equal(self.vectors[rows], self.vectors[self._held[0][0][0]]):
             self._keep_held()
-        return taken
 
     def _keep_held(self) -> None:
         """Keep what was computed; it is held back for as long as all of it is one and the same vector."""

@@ -14,13 +14,14 @@ from pytest_embedeval.vectors import quantise
 from pytest_embedeval.vectors.encode import Encoding, ProgressFactory, encode_texts
 from pytest_embedeval.vectors.geometry import Geometry, vector_findings
 from pytest_embedeval.vectors.keys import list_key, text_keys
+from pytest_embedeval.vectors.probe import check_probe
 from pytest_embedeval.vectors.room import filled
 from pytest_embedeval.vectors.store import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_embedeval.models.encoder import Role
+    from pytest_embedeval.models.info import Role
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Encoded:
         no bound.
     allow_collapse
         Accept a model that gives all texts of a list one and the same vector.
+
+    Attributes
+    ----------
+    second
+        The vectors of the model that puts in order what this one finds; None for one stage.
     """
 
     def __init__(
@@ -93,11 +99,16 @@ class Encoded:
     ) -> None:
         self.model = model
         self.memory = memory
+        self.second: Encoded | None = None
+        if model.second is not None:
+            self.second = Encoded(model.second, progress, store=store, memory=memory, allow_collapse=allow_collapse)
         self._progress = progress
         self._store = store
         self._allow_collapse = allow_collapse
         self._whole: dict[tuple[Role, bytes], Encoding] = {}
         self._shortened: dict[tuple[Role, bytes], NDArray[np.float32]] = {}
+        if store is not None and model.remote is not None:
+            check_probe(model, store)
 
     def vectors(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
         """Return unit vectors in the model's dimension and precision, float32 array [n, d], in the order of `texts`.
@@ -168,6 +179,8 @@ class Encoded:
         """Forget all vectors and drop the model's weights."""
         self._whole.clear()
         self._shortened.clear()
+        if self.second is not None:
+            self.second.close()
         self.model.close()
 
     def _with_geometry(

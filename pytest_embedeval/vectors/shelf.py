@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pytest_embedeval.models.encoder import Recipe
+from pytest_embedeval.models.info import Recipe
 from pytest_embedeval.vectors.index import Batch, Index, holds_together
 from pytest_embedeval.vectors.segments import SegmentWriter, map_segment, row_checks, set_aside
 

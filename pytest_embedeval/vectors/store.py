@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pytest_embedeval.memory import shown_size
-from pytest_embedeval.models.encoder import Recipe
+from pytest_embedeval.models.info import Recipe
 from pytest_embedeval.vectors.segments import set_aside
 from pytest_embedeval.vectors.shelf import Shelf
 

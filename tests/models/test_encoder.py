@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pytest_embedeval.errors import UsageError, VectorError
 from pytest_embedeval.models import Encoder, Model, ModelInfo, Prompts, load_model
-from pytest_embedeval.models.encoder import Recipe
+from pytest_embedeval.models.info import Recipe
 from tests.conftest import letters
 
 
@@ -242,3 +242,9 @@ def test_a_model_without_a_fingerprint_has_no_recipe_and_no_encoding() -> None:
 def test_a_model_without_vectors_has_no_recipe() -> None:
     model = load_model("bm25")
     assert (model.recipe("query"), model.info.encoding, model.info.bytes_per_vector) == (None, None, None)
+
+
+def test_an_upgrade_of_the_library_that_asks_an_api_keeps_what_was_paid_for() -> None:
+    info = ModelInfo("a", "api:openai/x", fingerprint="sha256:1", kind="dense", dimension=4, device="api")
+    old, new = (Model(replace(info, engine=f"litellm {version}"), native=4) for version in ("1.0", "2.0"))
+    assert old.recipe("query") == new.recipe("query")

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pytest_embedeval.errors import ModelLoadError, UsageError
-from pytest_embedeval.models import Model, ModelInfo, ModelSpec, failed, hub, load_model, transformer
+from pytest_embedeval.models import Model, ModelInfo, ModelSpec, api, failed, hub, load_model, parse_entry, transformer
 from pytest_embedeval.models.catalogue import catalogue
+from pytest_embedeval.settings import ModelTable
 from tests.conftest import letters
 
 
@@ -126,9 +127,20 @@ def test_name_and_hub_id_bring_the_same_prompts(entry: str, tmp_path: Path, monk
     assert repr(prompts) == "Prompts(query='query: ', document='passage: ')"
 
 
-def test_a_model_behind_an_api_is_refused(fetched: list[tuple[str, str | None]]) -> None:
-    with pytest.raises(ModelLoadError, match="'openai-small': text-embedding-3-small is behind an API"):
-        load_model("openai-small")
+def test_a_model_behind_an_api_is_not_fetched(
+    fetched: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def load(spec: ModelSpec) -> Model:
+        asked.append(spec.source)
+        raise ModelLoadError("the provider is not part of this test")
+
+    monkeypatch.setattr(api, "load", load)
+    for entry in ("openai-small", "api:openai/text-embedding-3-small"):
+        with pytest.raises(ModelLoadError, match="not part of this test"):
+            load_model(entry)
+    assert asked == ["openai-small", "api:openai/text-embedding-3-small"]
     assert fetched == []
 
 
@@ -164,3 +176,73 @@ def test_a_failed_model_keeps_a_row_with_its_reason() -> None:
     assert failed(spec, ModelLoadError("no network")) == ModelInfo(
         "prod", "org/name", revision="v1", kind="unknown", error="no network"
     )
+
+
+ENCODERS = {"mine": letters, "roles": Roles()}
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind", "search", "dimension"),
+    [
+        ("bm25", "lexical", "bm25 k1=1.5 b=0.75, Snowball stems", None),
+        ("bm25:k1=0.9:stemmer=none", "lexical", "bm25 k1=0.9 b=0.75, whole words", None),
+        ("mine", "dense", None, 256),
+        ("mine+bm25", "hybrid", "bm25 k1=1.5 b=0.75, Snowball stems; weighted alpha=0.5", 256),
+        (
+            "mine+bm25:dim=8:alpha=0.3:stop_words=drop",
+            "hybrid",
+            "bm25 k1=1.5 b=0.75, Snowball stems, no stop words; weighted alpha=0.3",
+            8,
+        ),
+        ("mine+bm25:fusion=rrf", "hybrid", "bm25 k1=1.5 b=0.75, Snowball stems; reciprocal rank fusion", 256),
+        ("mine:rerank=roles", "two-stage", "the first 50 put in order by roles", 256),
+        (
+            "bm25:rerank=mine:depth=7",
+            "two-stage",
+            "bm25 k1=1.5 b=0.75, Snowball stems; the first 7 put in order by mine",
+            None,
+        ),
+        (
+            "mine+bm25:rerank=roles",
+            "two-stage",
+            "bm25 k1=1.5 b=0.75, Snowball stems; weighted alpha=0.5; the first 50 put in order by roles",
+            256,
+        ),
+    ],
+)
+def test_a_model_says_how_it_searches(entry: str, kind: str, search: str | None, dimension: int | None) -> None:
+    model = load_model(entry, encoders=ENCODERS)
+    assert (model.info.kind, model.info.search, model.info.dimension) == (kind, search, dimension)
+    assert model.is_hybrid == ("+bm25" in entry)
+    assert model.has_vectors == (dimension is not None)
+    assert (model.second is not None) == ("rerank" in entry)
+
+
+def test_the_second_model_is_loaded_and_closed_with_the_first() -> None:
+    model = load_model("two=bm25:rerank=mine", encoders=ENCODERS)
+    assert model.second is not None
+    assert (model.second.alias, model.second.info.source, model.second.info.kind) == ("two: mine", "mine", "dense")
+    np.testing.assert_array_equal(model.second.encode_queries(["kedi"]), letters(["kedi"]))
+    model.close()
+    with pytest.raises(UsageError, match="model 'two: mine' is closed"):
+        model.second.encode_queries(["kedi"])
+
+
+def test_a_second_model_that_cannot_be_loaded_names_entry_and_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match=r"model 'two: nowhere': there is no folder .*nowhere"):
+        load_model("two=bm25:rerank=./nowhere")
+
+
+@pytest.mark.parametrize(("own", "expected"), [("auto", "cuda"), ("cpu", "cpu")])
+def test_the_second_model_runs_where_the_first_does_unless_it_says(
+    own: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(spec: ModelSpec, *_: object) -> Model:
+        devices.append((spec.source, spec.device))
+        return Model(ModelInfo(spec.alias, spec.source, kind="dense", dimension=8))
+
+    devices: list[tuple[str, str]] = []
+    monkeypatch.setattr("pytest_embedeval.models.load._load", load)
+    tables = {"second": ModelTable("org/second", device=own)}
+    load_model(parse_entry("org/first:device=cuda:rerank=second", tables))
+    assert devices == [("org/first", "cuda"), ("org/second", expected)]

@@ -6,6 +6,7 @@ import pytest
 
 from pytest_embedeval.errors import ModelLoadError, UsageError
 from pytest_embedeval.models import DEFAULT_MATRIX, ModelSpec, parse_entry, parse_matrix
+from pytest_embedeval.models.searching import Search
 from pytest_embedeval.models.spec import PACKAGED
 from pytest_embedeval.settings import ModelTable
 
@@ -82,7 +83,28 @@ def test_an_entry_is_read(here: Path, entry: str, spec: ModelSpec) -> None:
         ("bm25:backend=onnx", ["bm25", "takes no keys"]),
         ("bge-m3:backend=onnx:device=cuda", ["backend=onnx runs on one CPU", "remove device=cuda"]),
         ("bge-m3:device=gpu", ["device=gpu is not supported", "cuda"]),
-        ("bge-m3+bm25", ["hybrid entries are not supported"]),
+        ("bm25+bm25", ["'bm25+bm25'", "a hybrid is an embedding model and bm25", "put the model before +bm25"]),
+        ("bm25+bge-m3", ["unknown model 'bm25+bge-m3'"]),
+        ("+bm25", ["'+bm25'", "names no source"]),
+        ("bge-m3+bm2", ["unknown model 'bge-m3+bm2'"]),
+        ("nothing+bm25", ["unknown model 'nothing'"]),
+        ("bge-m3:alpha=0.5", ["'bge-m3:alpha=0.5'", "alpha is a key of hybrids (MODEL+bm25)"]),
+        ("bm25:fusion=rrf", ["fusion is a key of hybrids"]),
+        ("bge-m3:k1=1", ["k1 is a key of bm25 and of hybrids"]),
+        ("bge-m3+bm25:alpha=2", ["'bge-m3+bm25:alpha=2'", "alpha must be a number from 0 to 1, not 2"]),
+        ("bge-m3+bm25:fusion=sum", ["fusion=sum is unknown", "rrf, weighted"]),
+        ("bge-m3+bm25:fusion=rrf:alpha=0.3", ["rrf fuses ranks and has no alpha"]),
+        ("bge-m3+bm25:alpah=1", ["unknown key 'alpah'", "did you mean 'alpha'?"]),
+        (
+            "bm25:device=cpu",
+            ["'bm25:device=cpu'", "bm25 takes no keys but k1, b, stemmer, stop_words, rerank and depth"],
+        ),
+        ("bm25:depth=5", ["depth says how many documents rerank puts in order; add rerank"]),
+        ("bge-m3:rerank=bm25", ["rerank names an embedding model or a cross-encoder, not bm25"]),
+        ("bm25:rerank=bge-m3+bm25", ["rerank names an embedding model or a cross-encoder, not bge-m3+bm25"]),
+        ("bm25:rerank=bge-m", ["unknown model 'bge-m'", "did you mean 'bge-m3'?"]),
+        ("bm25:rerank=", ["empty entry"]),
+        ("bm25:rerank=minilm:rerank=mpnet", ["'rerank' is given twice"]),
     ],
 )
 def test_a_malformed_entry_is_refused_with_the_reason(here: Path, entry: str, words: list[str]) -> None:
@@ -220,6 +242,148 @@ def test_an_empty_entry_of_a_matrix_is_refused(entries: str | list[str]) -> None
 def test_two_models_of_one_name_are_refused(here: Path, entries: str, alias: str) -> None:
     with pytest.raises(UsageError, match=f"2 models are called '{alias}'; give each its own alias"):
         parse_matrix(entries)
+
+
+MINILM = ModelSpec("minilm-en", "minilm-en")
+
+
+@pytest.mark.parametrize(
+    ("entry", "spec"),
+    [
+        ("bge-m3+bm25", ModelSpec("bge-m3+bm25", "bge-m3", is_hybrid=True)),
+        ("BAAI/bge-m3@5617a9f+bm25", ModelSpec("bge-m3+bm25", "BAAI/bge-m3", "5617a9f", is_hybrid=True)),
+        ("./checkpoints/ft+bm25", ModelSpec("ft+bm25", "./checkpoints/ft", is_hybrid=True)),
+        ("h=./ft+bm25:dim=8", ModelSpec("h", "./ft", dim=8, is_hybrid=True)),
+        (
+            "bge-m3+bm25:alpha=0.3",
+            ModelSpec("bge-m3+bm25-alpha0.3", "bge-m3", is_hybrid=True, search=Search(alpha=0.3)),
+        ),
+        ("h=bge-m3+bm25:fusion=rrf", ModelSpec("h", "bge-m3", is_hybrid=True, search=Search(fusion="rrf"))),
+        (
+            "h=bge-m3+bm25:k1=0.9:b=0.4:stemmer=none:stop_words=drop",
+            ModelSpec("h", "bge-m3", is_hybrid=True, search=Search(k1=0.9, b=0.4, stemmer="none", stop_words="drop")),
+        ),
+        ("bm25:k1=0.9:b=0", ModelSpec("bm25-k10.9-b0", "bm25", search=Search(k1=0.9, b=0.0))),
+        (
+            "bm25:rerank=minilm-en",
+            ModelSpec("bm25-rerankminilm-en", "bm25", search=Search(rerank="minilm-en"), second=MINILM),
+        ),
+        (
+            "t=bge-m3@main+bm25:dim=8:rerank=minilm-en:depth=20:alpha=1",
+            ModelSpec(
+                "t",
+                "bge-m3",
+                "main",
+                8,
+                is_hybrid=True,
+                search=Search(alpha=1.0, rerank="minilm-en", depth=20),
+                second=MINILM,
+            ),
+        ),
+    ],
+)
+def test_an_entry_says_how_it_searches(here: Path, entry: str, spec: ModelSpec) -> None:
+    assert parse_entry(entry) == spec
+
+
+@pytest.mark.parametrize(
+    ("rerank", "alias", "second"),
+    [
+        (
+            "BAAI/bge-reranker-v2-m3",
+            "bm25-rerankbge-reranker-v2-m3",
+            ModelSpec("bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3"),
+        ),
+        ("BAAI/bge-m3@5617a9f", "bm25-rerankbge-m3", ModelSpec("bge-m3", "BAAI/bge-m3", "5617a9f")),
+        ("./checkpoints/ce/", "bm25-rerankce", ModelSpec("ce", "./checkpoints/ce/")),
+        ("/models/ce", "bm25-rerankce", ModelSpec("ce", "/models/ce")),
+    ],
+)
+def test_the_second_model_is_any_source_and_its_last_part_names_the_entry(
+    here: Path, rerank: str, alias: str, second: ModelSpec
+) -> None:
+    spec = parse_entry(f"bm25:rerank={rerank}")
+    assert (spec.alias, spec.second) == (alias, second)
+
+
+def test_a_hybrid_of_a_table_keeps_what_the_table_says(here: Path) -> None:
+    tables = {"prod": ModelTable("BAAI/bge-m3@v1", dim=8, query_prompt="q: ")}
+    assert parse_entry("prod+bm25:alpha=0.7", tables) == ModelSpec(
+        "prod+bm25-alpha0.7", "BAAI/bge-m3", "v1", 8, query_prompt="q: ", is_hybrid=True, search=Search(alpha=0.7)
+    )
+
+
+def test_a_table_may_be_a_hybrid_and_its_entry_overrides_its_keys(here: Path) -> None:
+    tables = {"both": ModelTable("BAAI/bge-m3@v1+bm25", alpha=0.3, k1=1.2, stemmer="none")}
+    expected = ModelSpec("both", "BAAI/bge-m3", "v1", is_hybrid=True, search=Search(alpha=0.3, k1=1.2, stemmer="none"))
+    assert parse_entry("both", tables) == expected
+    found = parse_entry("b=both:alpha=0.9:k1=2", tables)
+    assert found.search == Search(alpha=0.9, k1=2.0, stemmer="none")
+    assert found.is_hybrid
+
+
+def test_a_table_may_have_a_second_stage(here: Path) -> None:
+    tables = {
+        "ce": ModelTable("./ce", batch_size=8),
+        "two": ModelTable("bm25", rerank="ce", depth=30, stop_words="drop"),
+    }
+    spec = parse_entry("two", tables)
+    assert spec.search == Search(rerank="ce", depth=30, stop_words="drop")
+    assert spec.second == ModelSpec("ce", "./ce", batch_size=8)
+    assert parse_entry("two:depth=10", tables).search.depth == 10
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (ModelTable("bge-m3", alpha=0.5), "alpha is a key of hybrids"),
+        (ModelTable("bge-m3+bm25", alpha=1.5), "alpha must be a number from 0 to 1"),
+        (ModelTable("bge-m3", stemmer="none"), "stemmer is a key of bm25"),
+        (ModelTable("bm25", depth=3), "add rerank"),
+        (ModelTable("bm25", rerank="nowhere"), "unknown model 'nowhere'"),
+    ],
+)
+def test_the_keys_of_a_table_are_checked_too(here: Path, table: ModelTable, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        parse_entry("prod", {"prod": table})
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"a": ModelTable("minilm-en", rerank="a")},
+        {"a": ModelTable("minilm-en", rerank="b"), "b": ModelTable("minilm-en", rerank="a")},
+        {"a": ModelTable("bm25", rerank="b"), "b": ModelTable("minilm-en+bm25")},
+    ],
+    ids=["itself", "each other", "a hybrid"],
+)
+def test_what_a_second_stage_names_has_but_one_stage(here: Path, tables: dict[str, ModelTable]) -> None:
+    with pytest.raises(UsageError, match="'a': rerank names an embedding model or a cross-encoder, not"):
+        parse_entry("a", tables)
+
+
+def test_a_definition_wins_over_the_form_of_a_hybrid(here: Path) -> None:
+    assert not parse_entry("mine+bm25", {"mine+bm25": ModelTable("minilm-en")}).is_hybrid
+    assert parse_entry("mine+bm25", encoders=["mine+bm25"]) == ModelSpec("mine+bm25", "mine+bm25")
+    assert parse_entry("mine+bm25", encoders=["mine"]) == ModelSpec("mine+bm25", "mine", is_hybrid=True)
+
+
+def test_an_encoder_of_a_conftest_may_be_the_second_stage(here: Path) -> None:
+    assert parse_entry("bm25:rerank=mine", encoders=["mine"]).second == ModelSpec("mine", "mine")
+
+
+def test_a_model_and_its_hybrid_stand_side_by_side(here: Path) -> None:
+    specs = parse_matrix("minilm-en,minilm-en+bm25,bm25,bm25:rerank=minilm-en,minilm-en+bm25:fusion=rrf")
+    assert [spec.alias for spec in specs] == [
+        "minilm-en",
+        "minilm-en+bm25",
+        "bm25",
+        "bm25-rerankminilm-en",
+        "minilm-en+bm25-fusionrrf",
+    ]
+    assert [spec.has_vectors for spec in specs] == [True, False, False, False, False]
+    with pytest.raises(UsageError, match=r"2 models are called 'minilm-en\+bm25'"):
+        parse_matrix("minilm-en+bm25,minilm-en+bm25")
 
 
 def test_only_bm25_is_lexical(here: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pytest_embedeval.models.encoder import Recipe
+from pytest_embedeval.models.info import Recipe
 from pytest_embedeval.vectors import Store, encode, shelf
 from pytest_embedeval.vectors.keys import text_keys
 from pytest_embedeval.vectors.shelf import Shelf

@@ -22,7 +22,7 @@ from sentence_transformers import SentenceTransformer
 from pytest_embedeval import evaluate_retrieval
 from pytest_embedeval.datasets import Judgements, RetrievalData
 from pytest_embedeval.models import Model, ModelInfo, ModelSpec, Prompts, load_model
-from pytest_embedeval.models.encoder import Recipe, Role
+from pytest_embedeval.models.info import Recipe, Role
 from pytest_embedeval.vectors import Encoded, Store, encode
 from tests.conftest import letters
 from tests.models.test_transformer import save_static_model, save_transformer
@@ -267,7 +267,7 @@ def test_another_version_of_a_library_gives_new_vectors(
     judge(load_model(str(checkpoints[0])), store)
     version = sentence_transformers.__version__
     monkeypatch.setattr(
-        "pytest_embedeval.models.transformer.metadata.version", lambda name: f"{version}.post1" if "-" in name else "1"
+        "pytest_embedeval.models.reading.metadata.version", lambda name: f"{version}.post1" if "-" in name else "1"
     )
     upgraded = load_model(str(checkpoints[0]))
     assert Encoded(upgraded, store=store).about(DATA.documents, "document").encoded == len(DATA.documents)

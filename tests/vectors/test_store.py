@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models import Model, ModelInfo
-from pytest_embedeval.models.encoder import Recipe
+from pytest_embedeval.models.info import Recipe
 from pytest_embedeval.vectors import Encoded, EncodedList, Store, StoreWarning, encode, segments, shelf
 from pytest_embedeval.vectors import store as stores
 from pytest_embedeval.vectors.segments import SegmentWriter
