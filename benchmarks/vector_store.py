@@ -32,7 +32,7 @@ from tabulate import tabulate
 
 from pytest_embedeval.datasets import load_dataset
 from pytest_embedeval.models import load_model
-from pytest_embedeval.models.encoder import Recipe
+from pytest_embedeval.models.info import Recipe
 from pytest_embedeval.vectors import Encoded, Store
 from pytest_embedeval.vectors.encode import room
 from pytest_embedeval.vectors.keys import text_keys

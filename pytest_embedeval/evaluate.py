@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_embedeval.datasets import RetrievalData, WordData, random_triplets
-from pytest_embedeval.errors import UsageError
 from pytest_embedeval.gate import Measurement, bounded_mean_interval
 from pytest_embedeval.metrics import Measured, Scores, parse_metric, score_search
 from pytest_embedeval.metrics import clusters as cluster_metrics
 from pytest_embedeval.metrics import morphology as word_metrics
 from pytest_embedeval.metrics import ties as tie_rule
+from pytest_embedeval.metrics.indexed import score_index
 from pytest_embedeval.models import Model, load_model
 from pytest_embedeval.models.encoder import Encoder
-from pytest_embedeval.retrieval import Ranker
+from pytest_embedeval.retrieval.retriever import Retriever, RetrieverModel, is_retriever
+from pytest_embedeval.search import built_index, exact_ranker, ranker
 from pytest_embedeval.vectors import Encoded, normalised
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ RETRIEVAL_METRICS = (
     "mrr",
 )
 
-Judged = Model | Encoded | Encoder | str
+Judged = Model | Encoded | Encoder | Retriever | str
 
 
 def evaluate_retrieval(
@@ -48,13 +49,14 @@ def evaluate_retrieval(
     metrics: Sequence[str] = RETRIEVAL_METRICS,
     level: int = 1,
     ties: tie_rule.Ties = "expected",
+    index: str = "flat",
 ) -> Scores:
     """Search every query of a data set and score the ranked lists.
 
     Parameters
     ----------
     model
-        A model, an entry of the matrix (`"minilm-en"`), or an encoder object.
+        A model, an entry of the matrix (`"minilm-en"`), an encoder object, or a search engine (`Retriever`).
     data
         Corpus, queries, judgements.
     metrics
@@ -63,6 +65,9 @@ def evaluate_retrieval(
         Lowest grade that counts as relevant.
     ties
         `expected`: the mean over the orders of tied documents, which depends on no id. `trec`: trec_eval's order.
+    index
+        `flat` for exact search; else an approximate index through which vectors are searched: a factory string of
+        FAISS such as `HNSW32`, or `lancedb`. Words, binary vectors and engines keep their own search.
 
     Returns
     -------
@@ -73,17 +78,27 @@ def evaluate_retrieval(
     Raises
     ------
     UsageError
-        A metric that does not exist.
+        A metric or an index that does not exist, or an index that cannot be built on so few documents.
+    SearchError
+        A search engine returned lists that no score may be computed from; the message names the query.
     VectorError
         The model returned NaN, infinity, zeros or a wrong dimension; the message names the text.
     """
     wanted = [parse_metric(name) for name in metrics]
-    encoded = _encoded(model)
+    encoded = as_encoded(model)
     if ties == "trec":
         data = _in_trec_order(data)
     score = partial(score_search, data=data, metrics=wanted, level=level, as_listed=ties == "trec")
-    found = score(_ranker(encoded, data))
-    scores = replace(_scores("retrieval", encoded, data, found.measured, level=level, ties=ties), top=found.top)
+    search = ranker(encoded, data)
+    found = score(search)
+    scores = _scores("retrieval", encoded, data, found.measured, level=level, ties=ties)
+    approximate = built_index(index, encoded, data)
+    if approximate is not None:
+        exact, found = found, score_index(approximate, data, wanted, level=level, as_listed=ties == "trec")
+        parameters = {**scores.parameters, "index": approximate.name}
+        facts = approximate.facts(search, exact.neighbours)
+        scores = replace(scores, parameters=parameters, exact=exact.measured, index=facts)
+    scores = replace(scores, measured=found.measured, top=found.top, findings=getattr(search, "findings", ()))
     if not encoded.model.has_vectors:
         return scores
     lists = (
@@ -91,7 +106,8 @@ def evaluate_retrieval(
         encoded.about(data.documents, "document", geometry=True, neighbours=found.neighbours),
     )
     time = Measured(sum(each.seconds for each in lists), sum(each.texts for each in lists))
-    whole = score(_whole_ranker(encoded, data)).measured if encoded.model.is_shortened else {}
+    shortened = encoded.model.is_shortened and encoded.model.info.kind == "dense"  # of a hybrid it is one part
+    whole = score(exact_ranker(encoded, data)).measured if shortened else {}
     return replace(scores, measured={**found.measured, "encode_s": time}, encoded=lists, whole=whole)
 
 
@@ -101,7 +117,7 @@ def evaluate_morphology(model: Judged, data: WordData) -> Scores:
     Words are encoded as queries, since they are what people type. `morphology.similarity.article` is the mean over
     the items marked `article` alone; accuracy is also given by category.
     """
-    encoded = _encoded(model)
+    encoded = as_encoded(model)
     items = data.items
     owner = np.repeat(np.arange(len(items)), [len(item.distractors) for item in items])
     texts = [
@@ -139,7 +155,7 @@ def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -
     by digit (Euclidean). Where the documents have titles, `silhouette.label` and `v_measure` (k-means with one
     cluster per title) judge them by these gold labels.
     """
-    encoded = _encoded(model)
+    encoded = as_encoded(model)
     vectors = normalised(encoded.vectors(data.documents, "document"))
     own = cluster_metrics.kmeans_labels(vectors, 2, seed)
     n = len(vectors)
@@ -158,7 +174,7 @@ def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -
 
 def evaluate_triplets(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
     """Score each query against the article's random negative: `triplet.accuracy`."""
-    encoded = _encoded(model)
+    encoded = as_encoded(model)
     triplets = random_triplets(data, seed)
     queries = encoded.vectors(data.queries, "query")
     documents = encoded.vectors(data.documents, "document")
@@ -185,9 +201,12 @@ def _interval(found: Measured) -> tuple[float | None, float | None]:
     return bounded_mean_interval(found.each, *found.bounds)
 
 
-def _encoded(model: Judged) -> Encoded:
+def as_encoded(model: Judged) -> Encoded:
+    """Return the vectors of a model, an entry of the matrix or an encoder object; a search engine has none."""
     if isinstance(model, Encoded):
         return model
+    if is_retriever(model):
+        return Encoded(RetrieverModel(model))
     return Encoded(model if isinstance(model, Model) else load_model(model))
 
 
@@ -208,33 +227,6 @@ def _scores(
     **parameters: str | int,
 ) -> Scores:
     return Scores(suite, data.name, encoded.model.alias, measured, data.fingerprint, parameters)
-
-
-def _ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
-    if encoded.model.has_vectors:
-        queries = encoded.vectors(data.queries, "query")
-        documents = encoded.vectors(data.documents, "document")
-        if encoded.model.info.precision == "binary":
-            from pytest_embedeval.retrieval.binary import BinaryRanker
-
-            return BinaryRanker(queries, documents)
-        from pytest_embedeval.retrieval.exact import ExactRanker
-
-        return ExactRanker(queries, documents, memory=encoded.memory)
-    if encoded.model.info.kind == "lexical":
-        from pytest_embedeval.retrieval.bm25 import BM25Ranker
-
-        return BM25Ranker(data.queries, data.documents, data.language)
-    raise UsageError(f"model {encoded.model.alias!r} cannot search")
-
-
-def _whole_ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
-    """Search with all numbers of each vector in float32, whatever the entry of the matrix says."""
-    from pytest_embedeval.retrieval.exact import ExactRanker
-
-    queries = encoded.whole_vectors(data.queries, "query")
-    documents = encoded.whole_vectors(data.documents, "document")
-    return ExactRanker(queries, documents, memory=encoded.memory)
 
 
 def _in_trec_order(data: RetrievalData) -> RetrievalData:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_embedeval.gate.comparison import Pairs, mismatch, primary_metrics
 from pytest_embedeval.gate.differences import Differences
 from pytest_embedeval.gate.results import Result
-from pytest_embedeval.metrics import Scores
+from pytest_embedeval.metrics import Measured, Scores
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.settings import Rule
 
@@ -22,7 +22,7 @@ class Cost:
     Attributes
     ----------
     variant
-        What it is: `128 dimensions`, `int8`, `onnx`.
+        What it is: `128 dimensions`, `int8`, `onnx`, or the name of an approximate index.
     whole
         The score without it, of the same queries.
     delta, low, high
@@ -72,14 +72,41 @@ def costs_of_vectors(
     whole_bytes = 4 * info.native_dimension if info.native_dimension else None
     less = [f"{info.dimension} dimensions"] if info.dimension != info.native_dimension else []
     variant = ", ".join([*less, *([info.precision] if info.precision != "float32" else [])])
-    for metric in primary_metrics(scores.suite, scores.whole, rules):
-        after, before = (side.get(metric) for side in (scores.measured, scores.whole))
+    now = scores.exact or scores.measured  # an index over these vectors costs by itself
+    for cost in _costs(scores, variant, (now, scores.whole), rules, clusters):
+        cost = replace(cost, bytes_per_vector=info.bytes_per_vector, whole_bytes_per_vector=whole_bytes)
+        yield replace(cost, texts_per_s=texts_per_s, whole_texts_per_s=texts_per_s)
+
+
+def costs_of_index(
+    scores: Scores, rules: Mapping[str, Rule], clusters: Mapping[str, str] | None = None
+) -> Iterator[Cost]:
+    """Yield what an approximate index costs, beside exact search of the same vectors: one row per primary metric.
+
+    Parameters
+    ----------
+    clusters
+        Query id -> its cluster; None where each query stands for itself.
+    """
+    if scores.index is not None:
+        yield from _costs(scores, scores.index.index, (scores.measured, scores.exact), rules, clusters)
+
+
+def _costs(
+    scores: Scores,
+    variant: str,
+    sides: tuple[Mapping[str, Measured], Mapping[str, Measured]],
+    rules: Mapping[str, Rule],
+    clusters: Mapping[str, str] | None,
+) -> Iterator[Cost]:
+    """Yield a row per primary metric; `sides` are the variant's scores and the whole ones."""
+    for metric in primary_metrics(scores.suite, sides[1], rules):
+        after, before = (side.get(metric) for side in sides)
         if after is not None and before is not None and after.each is not None and before.each is not None:
             place = scores.model, scores.suite, scores.dataset, metric, variant
             together = [clusters[identity] for identity in after.ids] if clusters else None
             differences = Differences.of(after.each - before.each, together, after.bounds[1] - after.bounds[0])
-            sizes = info.bytes_per_vector, whole_bytes
-            yield _cost(place, after.value, before.value, differences, sizes, (texts_per_s, texts_per_s))
+            yield _cost(place, after.value, before.value, differences)
 
 
 def costs_of_backends(
@@ -125,7 +152,7 @@ def costs_of_backends(
 
 def _is_twin(info: ModelInfo, other: ModelInfo) -> bool:
     """Whether two models differ in their backend alone."""
-    same = ("fingerprint", "prompts", "dimension", "precision")
+    same = ("fingerprint", "prompts", "dimension", "precision", "search")
     alike = info.fingerprint is not None and all(getattr(info, name) == getattr(other, name) for name in same)
     return alike and info.backend != other.backend
 
@@ -135,8 +162,8 @@ def _cost(
     value: float,
     whole: float,
     differences: Differences,
-    sizes: tuple[int | None, int | None],
-    rates: tuple[float | None, float | None],
+    sizes: tuple[int | None, int | None] = (None, None),
+    rates: tuple[float | None, float | None] = (None, None),
 ) -> Cost:
     low, high = differences.interval
     return Cost(*place, value, whole, differences.mean, low, high, len(differences), differences.differ, *sizes, *rates)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_embedeval.errors import UsageError, did_you_mean
+from pytest_embedeval.findings import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytest_embedeval.retrieval.approximate import IndexFacts
     from pytest_embedeval.vectors import EncodedList
 
 
@@ -90,6 +92,12 @@ class Scores:
         What is known of the lists of texts that were encoded; empty for a model without vectors.
     whole
         The same metrics with all numbers of each vector in float32; empty where the model's entry asks for no less.
+    exact
+        The same metrics by exact search of the same vectors; empty where no approximate index was searched.
+    index
+        What that index costs; None where there was none.
+    findings
+        What is worth knowing about the search.
     """
 
     suite: str
@@ -101,6 +109,9 @@ class Scores:
     top: Mapping[str, Sequence[str]] = field(default_factory=dict)
     encoded: Sequence[EncodedList] = ()
     whole: Mapping[str, Measured] = field(default_factory=dict)
+    exact: Mapping[str, Measured] = field(default_factory=dict)
+    index: IndexFacts | None = None
+    findings: Sequence[Finding] = ()
 
     def __getitem__(self, metric: str) -> Score:
         try:

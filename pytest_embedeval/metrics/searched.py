@@ -141,7 +141,8 @@ def _complete_mrr(scores: Scores, worst: Scores, best: Scores, ranker: Ranker, d
     highest = np.full(len(data.query_ids), -np.inf, dtype=np.float32)
     np.maximum.at(highest, query, values)
     rows = missing[np.isfinite(highest[missing])]
-    above = ranker.count_at_least(rows, highest[rows] + ties.TOLERANCE)
+    beyond = np.nextafter(highest[rows], np.float32(np.inf))  # large scores of words swallow the tolerance
+    above = ranker.count_at_least(rows, np.maximum(highest[rows] + ties.TOLERANCE, beyond))
     among = ranker.count_at_least(rows, highest[rows] - ties.TOLERANCE) - above
     tied = np.bincount(query[values >= highest[query] - ties.TOLERANCE], minlength=len(highest))[rows]
     among = np.maximum(among, tied)

@@ -1,34 +1,36 @@
-"""BM25, the lexical yardstick (bm25s: Lucene's variant, k1 = 1.5, b = 0.75)."""
+"""BM25, the lexical yardstick (bm25s: Lucene's variant)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_embedeval.errors import MissingExtraError
 from pytest_embedeval.retrieval.ranked import Rankings
-from pytest_embedeval.retrieval.words import words
+from pytest_embedeval.retrieval.words import Analyser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_STEMMERS = {"tr": "turkish", "en": "english", "de": "german"}
+_LEFT_OUT = -1
 
 
 class BM25Ranker:
     """Ranks documents by the words they share with the query.
 
-    Documents that share none are not returned. Words are stemmed (Snowball) where the language is known.
+    Documents that share none are not returned. A word that a query repeats counts as often. Scores are those of bm25s
+    (Lù 2024, "BM25S"), method `lucene`: idf · tf / (tf + k1 (1 − b + b · length / mean length)).
 
     Parameters
     ----------
     queries, documents
         Texts.
-    language
-        BCP 47 code that decides casing and stemmer, or None for neither.
+    analyser
+        Makes words of them.
+    k1, b
+        Saturation of repeated words, and share of the length normalisation.
 
     Raises
     ------
@@ -36,15 +38,25 @@ class BM25Ranker:
         bm25s or PyStemmer is not installed.
     """
 
-    def __init__(self, queries: Sequence[str], documents: Sequence[str], language: str | None = None) -> None:
+    def __init__(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        analyser: Analyser | None = None,
+        *,
+        k1: float = 1.5,
+        b: float = 0.75,
+    ) -> None:
         bm25s = _bm25s()
-        stem = _stemmer(language)
-        self._queries = [stem(words(text, language)) for text in queries]
+        number = _StemNumbers(analyser or Analyser())
+        corpus = number.of(documents)
+        held = len(number.stems)  # stems that come up in queries alone have higher numbers
+        self._queries = [[stem for stem in stems if stem < held] for stems in number.of(queries)]
         self._size = len(documents)
-        corpus = [stem(words(text, language)) for text in documents]
-        self._index = bm25s.BM25() if any(corpus) else None
+        self._index = bm25s.BM25(k1=k1, b=b) if held else None
         if self._index is not None:
-            self._index.index(corpus, show_progress=False)
+            vocabulary = {stem: stem for stem in range(held)}
+            self._index.index((corpus, vocabulary), create_empty_token=False, show_progress=False)
 
     def search(self, k: int) -> Rankings:
         """Return the k best documents of every query; equal scores stand in the order of the corpus."""
@@ -75,18 +87,47 @@ class BM25Ranker:
         return np.where(result > 0, result, np.float32(-np.inf))
 
     def _scores(self, query: int | np.integer[Any]) -> NDArray[np.float32]:
-        known = self._index.vocab_dict if self._index is not None else {}
-        terms = [word for word in self._queries[query] if word in known]
-        if not terms:
+        stems = self._queries[query]
+        if not stems or self._index is None:
             return np.zeros(self._size, dtype=np.float32)
-        return np.asarray(self._index.get_scores(terms), dtype=np.float32)  # type: ignore[union-attr]
+        return np.asarray(self._index.get_scores_from_ids(stems), dtype=np.float32)
+
+
+class _StemNumbers(dict[str, int]):
+    """Number of each word's stem, in the order in which stems come up; -1 for a word that is left out.
+
+    Attributes
+    ----------
+    stems
+        Stem -> its number.
+    """
+
+    def __init__(self, analyser: Analyser) -> None:
+        super().__init__()
+        self.stems: dict[str, int] = {}
+        self._analyser = analyser
+
+    def __missing__(self, word: str) -> int:
+        (stem,) = self._analyser.stems([word])
+        self[word] = self.stems.setdefault(stem, len(self.stems)) if stem else _LEFT_OUT
+        return self[word]
+
+    def of(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the stems of each text."""
+        words, number = self._analyser.words, self.__getitem__
+        if self._analyser.stop_words == "keep":
+            return [list(map(number, words(text))) for text in texts]
+        return [[stem for stem in map(number, words(text)) if stem != _LEFT_OUT] for text in texts]
 
 
 def _best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Return the positions of the k highest scores above zero, best first, equal scores by position."""
-    bound = max(np.partition(scores, -k)[-k], np.nextafter(np.float32(0), np.float32(1))) if k else np.inf
-    candidates = np.flatnonzero(scores >= bound)
-    return candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
+    found = np.flatnonzero(scores > 0)  # mostly few: a query's words stand in few documents
+    above = scores[found]
+    if k < len(found):
+        found = found[above >= np.partition(above, -k)[-k]] if k else found[:0]
+        above = scores[found]
+    return found[np.argsort(-above, kind="stable")[:k]]
 
 
 def _bm25s() -> Any:
@@ -95,15 +136,3 @@ def _bm25s() -> Any:
     except ImportError:
         raise MissingExtraError("bm25s", "lexical") from None
     return bm25s
-
-
-@cache
-def _stemmer(language: str | None) -> Any:
-    name = _STEMMERS.get((language or "").split("-")[0])
-    if name is None:
-        return list
-    try:
-        import Stemmer
-    except ImportError:
-        raise MissingExtraError("PyStemmer", "lexical") from None
-    return Stemmer.Stemmer(name).stemWords

@@ -1,23 +1,131 @@
-"""Words of a text as BM25 counts them, with the casing rules of its language."""
+"""Words of a text as BM25 counts them, with the rules of its language for casing, apostrophes, stems and stop words."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
 
-from pytest_embedeval.datasets.languages import is_turkic, lower
+import regex
 
-# Letters, marks and digits of any script; an apostrophe ends the word, so that Ankara'da is found by Ankara.
-_WORD = re.compile(r"[^\W_]+")
-_SUFFIX_AFTER_APOSTROPHE = re.compile(r"(?<=\w)['’]\w+")
+from pytest_embedeval.datasets.languages import is_turkic, lower, primary
+from pytest_embedeval.errors import MissingExtraError, UsageError
+
+STEMMED = {
+    "ar": "arabic",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish",
+    "fi": "finnish",
+    "fr": "french",
+    "hu": "hungarian",
+    "it": "italian",
+    "nl": "dutch",
+    "no": "norwegian",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sv": "swedish",
+    "tr": "turkish",
+}
+
+_APOSTROPHES = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}", "''")
+_BEYOND_LATIN = re.compile("[\u0300-\U0010ffff]")
+_MARK = regex.compile(r"\p{M}")  # without its vowel signs, Hindi would be other words
+_WORD, _MARKED_WORD = re.compile(r"[^\W_]+"), regex.compile(r"[\p{L}\p{M}\p{N}]+")
+# What they look for first is the apostrophe, which is rare.
+_SUFFIX = re.compile(r"'(?<=\w')\w+")  # Ankara'da is found by Ankara
+_POSSESSIVE = re.compile(r"'(?<=\w')s\b")
+_INSIDE = re.compile(r"'(?<=\w')(?=\w)")  # don't stays one word
+
+Stem = Callable[[list[str]], list[str]]
 
 
-def words(text: str, language: str | None = None) -> list[str]:
-    """Return the lower-case words of a text, punctuation dropped.
+@dataclass(frozen=True)
+class Analyser:
+    """Makes words of texts in one language.
 
-    >>> words("Ankara'da KIŞ!", "tr")
-    ['ankara', 'kış']
+    Attributes
+    ----------
+    language
+        BCP 47 code that decides casing, stemmer and stop words; None for Unicode's casing and neither.
+    stemmer
+        `snowball`, where there is one for the language, or `none`.
+    stop_words
+        `keep`, or `drop` the most frequent words of the language.
     """
-    lowered = lower(text, language)
-    if is_turkic(language):
-        lowered = _SUFFIX_AFTER_APOSTROPHE.sub("", lowered)
-    return _WORD.findall(lowered)
+
+    language: str | None = None
+    stemmer: str = "snowball"
+    stop_words: str = "keep"
+
+    def words(self, text: str) -> list[str]:
+        """Return the lower-case words of a text, without punctuation, neither stemmed nor left out.
+
+        >>> Analyser("tr").words("Ankara'da KIŞ!")
+        ['ankara', 'kış']
+        """
+        small = lower(text, self.language)
+        marked = False
+        if _BEYOND_LATIN.search(small):
+            small = small.translate(_APOSTROPHES)
+            marked = _MARK.search(small) is not None
+        if "'" in small:
+            if is_turkic(self.language):
+                small = _SUFFIX.sub("", small)
+            elif primary(self.language) == "en":
+                small = _INSIDE.sub("", _POSSESSIVE.sub("", small))
+        return _MARKED_WORD.findall(small) if marked else _WORD.findall(small)
+
+    def stems(self, words: list[str]) -> list[str]:
+        """Return the stem of each word, `""` for a stop word that is dropped.
+
+        Raises
+        ------
+        MissingExtraError
+            PyStemmer is not installed.
+        UsageError
+            Stop words shall be dropped, and none are known for the language.
+        """
+        stemmed = self._stem(words)
+        if self.stop_words == "keep":
+            return stemmed
+        left_out = stop_words(self.language)
+        return ["" if word in left_out else stem for word, stem in zip(words, stemmed, strict=True)]
+
+    @cached_property
+    def _stem(self) -> Stem:
+        return _stemmer(STEMMED.get(primary(self.language)) if self.stemmer == "snowball" else None)
+
+
+@cache
+def stop_words(language: str | None) -> frozenset[str]:
+    """Return the stop words of a language, in lower case.
+
+    Raises
+    ------
+    UsageError
+        None are known for it.
+    """
+    code = primary(language)
+    source = files(__package__) / "stop_words" / f"{code}.txt"
+    if not code or not source.is_file():
+        known = sorted(path.name.removesuffix(".txt") for path in (files(__package__) / "stop_words").iterdir())
+        raise UsageError(f"stop_words=drop: no stop words are known for language {language!r}, but for {known}")
+    return frozenset(source.read_text(encoding="utf-8").split())
+
+
+@cache
+def _stemmer(name: str | None) -> Stem:
+    if name is None:
+        return list
+    try:
+        import Stemmer
+    except ImportError:
+        raise MissingExtraError("PyStemmer", "lexical") from None
+    stem: Stem = Stemmer.Stemmer(name).stemWords
+    return stem

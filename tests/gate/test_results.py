@@ -14,7 +14,7 @@ from pytest_embedeval.gate import Result
 from pytest_embedeval.gate.results import JudgedData, JudgedModel, KeptMetric, KeptQuery
 from pytest_embedeval.metrics import Measured, Scores
 from pytest_embedeval.models import ModelInfo
-from pytest_embedeval.models.encoder import Prompts
+from pytest_embedeval.models.info import Prompts
 
 DATA = "sha256:" + "0123456789abcdef" * 4
 

@@ -16,6 +16,7 @@ from pytest_embedeval.metrics.searched import Searched
 from pytest_embedeval.retrieval import Rankings
 from pytest_embedeval.retrieval.bm25 import BM25Ranker
 from pytest_embedeval.retrieval.exact import ExactRanker
+from pytest_embedeval.retrieval.words import Analyser
 
 Table = NDArray[np.float32]  # the score of each document for each query
 Labels = tuple[int | None, ...]  # the grade at each rank, None where nobody judged
@@ -180,7 +181,7 @@ def test_words_that_stand_nowhere_find_nothing() -> None:
         ["kalp", "böbrek"],
         Judgements.of({(0, 1): 1, (1, 2): 1}),
     )
-    ranker = BM25Ranker(data.queries, data.documents, "tr")
+    ranker = BM25Ranker(data.queries, data.documents, Analyser("tr"))
     found = score_search(ranker, data, [parse_metric(name) for name in ("mrr", "mrr@10", "recall@1")])
     assert found.top == {"q0": ("d0", "d1"), "q1": ()}
     for name, value, worst, best in (("mrr", 0.75, 0.5, 1.0), ("mrr@10", 0.75, 0.5, 1.0), ("recall@1", 0.5, 0.0, 1.0)):
