@@ -19,11 +19,15 @@ if TYPE_CHECKING:
         evaluate_retrieval,
         evaluate_triplets,
     )
+    from pytest_embedeval.lexical import evaluate_lexical
     from pytest_embedeval.models import load_model
+    from pytest_embedeval.retrieval.retriever import Retriever
+    from pytest_embedeval.stages import evaluate_stages
     from pytest_embedeval.vectors import Encoded, Store
 
 _ROOMS = {
     "Encoded": "pytest_embedeval.vectors",
+    "Retriever": "pytest_embedeval.retrieval.retriever",
     "Store": "pytest_embedeval.vectors",
     "load_model": "pytest_embedeval.models",
     "load_dataset": "pytest_embedeval.datasets",
@@ -32,15 +36,20 @@ _ROOMS = {
     "evaluate_morphology": "pytest_embedeval.evaluate",
     "evaluate_clustering": "pytest_embedeval.evaluate",
     "evaluate_triplets": "pytest_embedeval.evaluate",
+    "evaluate_lexical": "pytest_embedeval.lexical",
+    "evaluate_stages": "pytest_embedeval.stages",
 }
 
 __all__ = [
     "Encoded",
+    "Retriever",
     "Store",
     "__version__",
     "evaluate_clustering",
+    "evaluate_lexical",
     "evaluate_morphology",
     "evaluate_retrieval",
+    "evaluate_stages",
     "evaluate_triplets",
     "load_dataset",
     "load_model",

@@ -20,6 +20,11 @@ _CACHE = tempfile.mkdtemp(prefix="embedeval-tests-")
 os.environ["XDG_CACHE_HOME"] = _CACHE
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
+# Workers of xdist share the cores, so that threads of one would wait for those of others; and a run inside a test is
+# none of a worker, where pytest-benchmark would time nothing.
+if os.environ.pop("PYTEST_XDIST_WORKER", None):
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -60,3 +65,8 @@ def blind(texts: list[str]) -> NDArray[np.float32]:
 def constant(texts: list[str]) -> NDArray[np.float32]:
     """Encode every text alike: an error, or chance everywhere where that is allowed."""
     return np.ones((len(texts), 8), dtype=np.float32)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker of xdist is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_upgrades.py")

@@ -58,6 +58,11 @@ def test_python_runs(language: str, text: str, pytester: pytest.Pytester) -> Non
         pytester.makeconftest(text)
         pytester.makepyfile("def test_it(model):\n    assert model.encode_queries(['a']).shape == (1, 2)\n")
         pytester.runpytest_subprocess("-q").assert_outcomes(passed=1)
+    elif "lexical" in text:
+        pytester.makepyfile(text)
+        result = pytester.runpytest_subprocess("-q", "--models=use-multilingual")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*use-multilingual is not shown to be better than bm25*", "*108 won, 101 lost*"])
     elif "def test_" in text:
         pytester.makepyfile(text)
         # mrr@10 >= 0.55 is not reached by bm25 here: that test must fail with the number in its message

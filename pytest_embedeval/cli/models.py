@@ -185,7 +185,7 @@ def _remarks(rows: list[_Row]) -> Iterator[str]:
     yield from wrapped(_LEGEND)
     for what, named in (
         ("Load only by running code from their repository, which stays off", [r for r in rows if r.needs_remote_code]),
-        ("Behind an API, which this version does not call", [r for r in rows if r.is_api]),
+        ("Behind an API: each text is sent there and paid for (extra: api)", [r for r in rows if r.is_api]),
     ):
         if named:
             yield from wrapped(f"{what}: {', '.join(row.alias for row in named)}.")

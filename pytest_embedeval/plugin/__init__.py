@@ -23,10 +23,12 @@ from pytest_embedeval.plugin.fixtures import (
     clustering,
     dataset,
     gate,
+    lexical,
     model,
     morphology,
     retrieval,
     triplets,
+    two_stage,
     words,
 )
 from pytest_embedeval.plugin.options import add_options
@@ -39,6 +41,7 @@ __all__ = [
     "dataset",
     "gate",
     "latency",
+    "lexical",
     "model",
     "morphology",
     "pytest_benchmark_compare_machine_info",
@@ -49,6 +52,7 @@ __all__ = [
     "retrieval",
     "throughput",
     "triplets",
+    "two_stage",
     "words",
 ]
 
@@ -68,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "needs_vectors: the test needs an embedding model; it is deselected for bm25 (pytest-embedeval)",
+    )
+    config.addinivalue_line(
+        "markers",
+        "needs_second_stage: the test needs a model with `rerank`; it is deselected for others (pytest-embedeval)",
     )
     config.stash[KEY] = Session(config)
     config.pluginmanager.register(Closing(config.stash[KEY]), "embedeval-closing")

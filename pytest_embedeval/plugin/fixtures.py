@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -12,8 +13,11 @@ from pytest_embedeval.plugin.state import KEY
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
+    from pytest_embedeval.gate import StageRow
+    from pytest_embedeval.lexical import WithWords
     from pytest_embedeval.metrics import Scores
     from pytest_embedeval.models import Encoder, Model
+    from pytest_embedeval.retrieval.retriever import Retriever
 
 _Result = TypeVar("_Result")
 
@@ -45,11 +49,11 @@ def words(request: pytest.FixtureRequest) -> RetrievalData | WordData:
 def retrieval(request: pytest.FixtureRequest) -> Callable[..., Scores]:
     """Search and score: `retrieval(model, "support")["mrr@10"]`.
 
-    Takes a data set or its name, and `metrics`, `level` and `ties` as `evaluate_retrieval` does.
+    Takes a data set or its name, and `metrics`, `level`, `ties` and `index` as `evaluate_retrieval` does.
     """
     from pytest_embedeval.evaluate import evaluate_retrieval
 
-    return _evaluator(request, evaluate_retrieval)
+    return _evaluator(request, evaluate_retrieval, index=request.config.stash[KEY].settings.index)
 
 
 @pytest.fixture
@@ -74,6 +78,51 @@ def triplets(request: pytest.FixtureRequest) -> Callable[..., Scores]:
     from pytest_embedeval.evaluate import evaluate_triplets
 
     return _evaluator(request, evaluate_triplets, seed=request.config.stash[KEY].settings.seed)
+
+
+@pytest.fixture
+def lexical(request: pytest.FixtureRequest) -> Callable[..., WithWords]:
+    """Compare with BM25 and with hybrids of both: `lexical(model, "support").assert_beats("bm25")`.
+
+    Takes a data set or its name, and `metric`: unless set, the primary one of the gate on its retrieval, or `mrr@10`.
+    """
+    from pytest_embedeval.lexical import evaluate_lexical
+    from pytest_embedeval.report import Part
+
+    session = request.config.stash[KEY]
+
+    def run(model: Model | Encoder, data: str | RetrievalData, **parameters: Any) -> WithWords:
+        named = _or_fail(session.dataset, data) if isinstance(data, str) else data
+        encoded = _or_fail(session.loading.encoded, model)
+        usual = {"clusters": session.gating.clusters.get(named.name), "metric": session.primary(named.name)}
+        found: WithWords = _or_fail(evaluate_lexical, encoded, named, **{**usual, **parameters})
+        session.record(Part(beside=list(found.beside.values()), fusion=list(found.fusion)))
+        table = session.settings.datasets.get(named.name)
+        return replace(found, to_beat=table.beats if table else ())
+
+    return run
+
+
+@pytest.fixture
+def two_stage(request: pytest.FixtureRequest) -> Callable[..., list[StageRow]]:
+    """Score a model with `rerank` by depth: `two_stage(model, "support")`.
+
+    Takes a data set or its name, `depths`, and `metric` as `lexical` does.
+    """
+    from pytest_embedeval.report import Part
+    from pytest_embedeval.stages import evaluate_stages
+
+    session = request.config.stash[KEY]
+
+    def run(model: Model, data: str | RetrievalData, **parameters: Any) -> list[StageRow]:
+        named = _or_fail(session.dataset, data) if isinstance(data, str) else data
+        encoded = _or_fail(session.loading.encoded, model)
+        usual = {"metric": session.primary(named.name)}
+        rows: list[StageRow] = _or_fail(evaluate_stages, encoded, named, **{**usual, **parameters})
+        session.record(Part(stages=rows))
+        return rows
+
+    return run
 
 
 @pytest.fixture
@@ -115,7 +164,7 @@ def _evaluator(
     """Return `evaluate` with data sets by name, errors without tracebacks, and the scores noted for the report."""
     session = request.config.stash[KEY]
 
-    def run(model: Model | Encoder, data: str | RetrievalData | WordData, **parameters: Any) -> Scores:
+    def run(model: Model | Encoder | Retriever, data: str | RetrievalData | WordData, **parameters: Any) -> Scores:
         named = _or_fail(session.dataset, data) if isinstance(data, str) else data
         encoded = _or_fail(session.loading.encoded, model)
         scores = _or_fail(evaluate, encoded, named, **{**defaults, **parameters})

@@ -11,7 +11,7 @@ from pytest_embedeval.datasets.fields import fields_by_id, judged_apart
 from pytest_embedeval.errors import BaselineError, UsageError
 from pytest_embedeval.evaluate import measurements
 from pytest_embedeval.findings import Finding
-from pytest_embedeval.gate import Cost, Excerpts, Judge, Result, Update, costs_of_vectors
+from pytest_embedeval.gate import Cost, Excerpts, Judge, Result, Update, costs_of_index, costs_of_vectors
 from pytest_embedeval.metrics import Scores
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.models.catalogue import catalogue
@@ -22,10 +22,13 @@ from pytest_embedeval.report.rows import (
     dataset_row,
     encoding_rates,
     excerpts_of,
+    index_rows,
     power_finding,
     score_rows,
+    search_warnings,
     vectors_rows,
 )
+from pytest_embedeval.search import takes_index
 
 if TYPE_CHECKING:
     from pytest_embedeval.plugin.state import Session
@@ -61,13 +64,15 @@ class Gating:
                 excerpts=[excerpts],
                 vectors=vectors_rows(scores),
                 costs=list(self._costs(scores)),
+                indexes=index_rows(scores),
+                warnings=[*search_warnings(scores), *self._without_index(scores)],
             )
         )
         return [(f"embedeval.{scores.suite}.{scores.dataset}.{row.metric}", row.value) for row in rows]
 
     def _costs(self, scores: Scores) -> Iterator[Cost]:
-        if not scores.whole:
-            return iter(())
+        if not scores.whole and scores.index is None:
+            return
         gate = self.session.settings.gates.get(f"{scores.suite}/{scores.dataset}")
         rules = gate.for_model(scores.model) if gate else {}
         field = self.clusters.get(scores.dataset)
@@ -75,8 +80,15 @@ class Gating:
         together = None
         if field is not None:
             fields = fields_by_id(self.session.dataset(scores.dataset), [field])
-            together = {identity: values[field] for identity, values in fields.items()}
-        return costs_of_vectors(scores, self._info(scores.model), rules, together, rate)
+            together = {identity: values[field] or f"\0{identity}" for identity, values in fields.items()}
+        yield from costs_of_vectors(scores, self._info(scores.model), rules, together, rate)
+        yield from costs_of_index(scores, rules, together)
+
+    def _without_index(self, scores: Scores) -> Iterator[str]:
+        """Say of a model that has a search of its own that the index does not apply to it."""
+        index = self.session.settings.index
+        if index != "flat" and scores.suite == "retrieval" and not takes_index(self._info(scores.model)):
+            yield f"--embedeval-index={index} does not apply to {scores.model}, which has a search of its own"
 
     @property
     def clusters(self) -> dict[str, str]:
@@ -125,12 +137,12 @@ class Gating:
             return True
         for spec in self.session.specs:
             if spec.alias == against:
-                return not spec.is_lexical
+                return spec.has_vectors
         try:
             stored = self.by.baseline(against)
         except BaselineError:
             return True
-        return stored is None or all(result.model.kind != "lexical" for result in stored.results.values())
+        return stored is None or all(result.model.kind == "dense" for result in stored.results.values())
 
     def _examined(self, data: RetrievalData | WordData) -> tuple[Finding, ...]:
         """Return what the doctor finds, once per data set and process."""

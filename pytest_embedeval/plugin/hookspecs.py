@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
     from pytest_embedeval.models import Encoder, Model, ModelSpec
     from pytest_embedeval.report import Report
+    from pytest_embedeval.retrieval.retriever import Retriever
 
 
 @pytest.hookspec
-def pytest_embedeval_models(config: pytest.Config) -> Mapping[str, Encoder]:  # type: ignore[empty-body]
-    """Return encoders by alias.
+def pytest_embedeval_models(config: pytest.Config) -> Mapping[str, Encoder | Retriever]:  # type: ignore[empty-body]
+    """Return encoders and search engines by alias.
 
-    Each is an object with `encode_queries(texts)` and `encode_documents(texts)`, or one callable for both. Entries of
+    An encoder is an object with `encode_queries(texts)` and `encode_documents(texts)`, or one callable for both; an
+    engine has `search(queries, k)`, and `index(ids, documents)` where it holds no corpus yet. Entries of
     `--models` may name them as their source; without a matrix they are the matrix.
     """
 

@@ -12,6 +12,7 @@ from pytest_embedeval.errors import EmbedevalError, ModelLoadError
 if TYPE_CHECKING:
     from pytest_embedeval.models import Encoder, Model, ModelInfo, ModelSpec
     from pytest_embedeval.plugin.state import Session
+    from pytest_embedeval.retrieval.retriever import Retriever
     from pytest_embedeval.vectors import Encoded, Store
 
 
@@ -57,18 +58,28 @@ class Loading:
     def release(self, alias: str) -> None:
         """Drop a model with its vectors."""
         if alias in self._encoded:
-            self._encoded.pop(alias).close()
+            encoded = self._encoded.pop(alias)
+            encoded.close()
+            self._add_usage(encoded.model)
 
-    def encoded(self, model: Model | Encoder) -> Encoded:
+    def encoded(self, model: Model | Encoder | Retriever) -> Encoded:
         """Return the vectors kept for a model; new ones for a model or an encoder that is not of the matrix."""
         from pytest_embedeval.models import Model, load_model
+        from pytest_embedeval.retrieval.retriever import RetrieverModel, is_retriever
 
         kept = self._encoded.get(model.alias) if isinstance(model, Model) else None
         if kept is not None and kept.model is model:
             return kept
+        if is_retriever(model):
+            model = RetrieverModel(model)
         loaded = model if isinstance(model, Model) else load_model(model)
         self._add_models(loaded.info)
         return self._fresh(loaded)
+
+    def add_usage(self) -> None:
+        """Record what models that are still loaded have used of an API: an interrupted run does not release them."""
+        for encoded in self._encoded.values():
+            self._add_usage(encoded.model)
 
     def close(self) -> None:
         """Close the files of the store."""
@@ -81,7 +92,8 @@ class Loading:
         from pytest_embedeval.vectors import Encoded
 
         memory = self._session.settings.memory or default_bound()
-        store = self._store if model.recipe("query") else None  # bm25 alone, say, opens none
+        has_kept = any(each is not None and each.recipe("query") for each in (model, model.second))
+        store = self._store if has_kept else None  # bm25 alone, say, opens none
         return Encoded(model, progress_for(self._session.config), store=store, memory=memory)
 
     @cached_property
@@ -98,6 +110,7 @@ class Loading:
 
     def _load(self, spec: ModelSpec) -> Model:
         from pytest_embedeval.models import Model, load_model
+        from pytest_embedeval.retrieval.retriever import as_model
 
         try:
             own = self._session.config.hook.pytest_embedeval_load_model(spec=spec)
@@ -108,9 +121,20 @@ class Loading:
             raise ModelLoadError(f"model {spec.alias!r}: {hook}: {type(error).__name__}: {error}") from error
         if isinstance(own, Model):
             return own
+        engine = as_model(spec, self._session.encoders.get(spec.source) if own is None else own)
+        if engine is not None:
+            return engine
         if own is not None:
-            return load_model(spec, encoders={spec.source: own})
+            return load_model(spec, encoders={**self._session.encoders, spec.source: own})
         return load_model(spec, encoders=self._session.encoders, cache=self._session.settings.cache)
+
+    def _add_usage(self, model: Model) -> None:
+        for each in filter(None, (model, model.second)):
+            used = each.remote.usage.take() if each.remote is not None else None
+            if used is not None and used.requests:
+                from pytest_embedeval.report.schema import Part, UsageRow
+
+                self._session.record(Part(usage=[UsageRow.of(each.alias, used)]))
 
     def _add_models(self, info: ModelInfo) -> None:
         from pytest_embedeval.report import Part

@@ -44,15 +44,19 @@ def _param(alias: str, config: pytest.Config) -> Any:
 
 def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -> None:
     """Sort by model and deselect what does not apply, in place."""
-    lexical = {spec.alias for spec in session.specs if spec.is_lexical} if _aliases(items) else set()
+    without = {spec.alias for spec in session.specs if not spec.has_vectors} if _aliases(items) else set()
     without_data = [item for item in items if _lacks_data(item)]
     dropped = set(without_data)
     inapplicable = [
         item
         for item in items
-        if item not in dropped and alias_of(item) in lexical and item.get_closest_marker("needs_vectors")
+        if item not in dropped and alias_of(item) in without and item.get_closest_marker("needs_vectors")
     ]
     dropped.update(inapplicable)
+    one_stage = {spec.alias for spec in session.specs if spec.second is None} if _aliases(items) else set()
+    dropped.update(
+        item for item in items if alias_of(item) in one_stage and item.get_closest_marker("needs_second_stage")
+    )
     if dropped:
         session.inapplicable_items = dropped
         config.hook.pytest_deselected(items=[item for item in items if item in dropped])
@@ -73,7 +77,9 @@ def announce(items: Sequence[pytest.Item], session: Session) -> list[str]:
     if not aliases:
         return []
     names = [spec.alias for spec in session.specs if spec.alias in aliases]
-    left_out = f"; not applicable to bm25: {_counted(session.inapplicable, 'test')}" if session.inapplicable else ""
+    searching = ", ".join(spec.alias for spec in session.specs if not spec.has_vectors)
+    count = _counted(session.inapplicable, "test")
+    left_out = f"; not applicable to {searching}: {count}" if session.inapplicable else ""
     if session.without_data:
         left_out += f"; no data set of their kind: {_counted(session.without_data, 'test')}"
     return [f"embedeval: {_counted(len(names), 'model')} ({', '.join(names)}){left_out}"]

@@ -11,7 +11,8 @@ from pytest_embedeval.errors import UsageError
 if TYPE_CHECKING:
     from pytest_embedeval.settings import Settings
 
-_OVER = ("device", "seed", "policy", "tolerance", "github")  # options whose value goes into the settings as it is
+# Options whose value goes into the settings as it is.
+_OVER = ("device", "seed", "policy", "tolerance", "github", "index")
 _OPTIONS = (
     *("models", "against", "embedeval_out", "embedeval_baseline", "embedeval_cache", "embedeval_memory"),
     *(f"embedeval_{name}" for name in _OVER),
@@ -65,6 +66,12 @@ def add_options(parser: pytest.Parser) -> None:
         "--embedeval-github",
         metavar="auto|off",
         help="step summary and annotations where GitHub Actions runs; default: auto",
+    )
+    group.addoption(
+        "--embedeval-index",
+        metavar="INDEX",
+        help="what searches vectors: flat (default) for all of them, or an approximate index, judged beside it: a "
+        "factory string of FAISS such as HNSW32 or IVF256,Flat:nprobe=16, or lancedb[:TYPE]",
     )
     group.addoption(
         "--embedeval-device", metavar="DEVICE", help="where models run: auto, cpu, cuda or mps; default: auto"
@@ -133,6 +140,10 @@ def settings_from(config: pytest.Config) -> Settings:
     if config.getoption("embedeval_update") and config.getoption("embedeval_update_new"):
         raise UsageError("--embedeval-update rewrites and adds, --embedeval-update-new only adds; give one of them")
     settings = replace(settings, **given)
+    if settings.index != "flat":
+        from pytest_embedeval.retrieval.index_names import check_index
+
+        check_index(settings.index)
     if settings.baseline is None and any(map(config.getoption, UPDATE)):
         raise UsageError("there is no folder of baselines to update (--embedeval-baseline=off)")
     return settings

@@ -71,9 +71,20 @@ class Session:
             entries = tuple(self.encoders) or DEFAULT_MATRIX
         default = self.settings.device
         return tuple(
-            dataclasses.replace(spec, device=default) if spec.device == "auto" else spec
+            dataclasses.replace(
+                spec, device=default if spec.device == "auto" else spec.device, is_engine=self._is_engine(spec)
+            )
             for spec in self._parsed(entries)
         )
+
+    def _is_engine(self, spec: ModelSpec) -> bool:
+        """Whether a conftest provides a search engine for an entry; none is asked that was not asked before."""
+        provided = self.__dict__.get("encoders", {}).get(spec.source)
+        if provided is None:
+            return False
+        from pytest_embedeval.retrieval.retriever import is_retriever
+
+        return is_retriever(provided)
 
     def _parsed(self, entries: tuple[str, ...]) -> tuple[ModelSpec, ...]:
         """Read entries of the matrix; conftests are asked for encoders only where an entry needs one."""
@@ -217,6 +228,12 @@ class Session:
             known = (*self.settings.datasets, *self.provided_datasets)
             raise UsageError(f"unknown data set {name!r}; {did_you_mean(name, known)}")
         return self._datasets[name]
+
+    def primary(self, dataset: str) -> str:
+        """Return the metric that decides on the search of a data set."""
+        gate = self.settings.gates.get(f"retrieval/{dataset}")
+        marked = (metric for metric, rule in (gate.rules if gate else {}).items() if rule.primary)
+        return next(marked, "mrr@10")
 
     def record(self, part: Part) -> None:
         """Keep what one test found for the report."""

@@ -46,6 +46,7 @@ def describe_run(settings: Settings, models: list[str], started: float, duration
         settings={
             "models": models,
             "device": settings.device,
+            "index": settings.index,
             "seed": settings.seed,
             "policy": settings.policy,
             "tolerance": settings.tolerance,

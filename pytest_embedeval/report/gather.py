@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from pytest_embedeval.gate import Baseline, Excerpts, Result
 from pytest_embedeval.report.files import locked, write_together
-from pytest_embedeval.report.schema import Part, Report, Run
+from pytest_embedeval.report.schema import Part, Report, Run, UsageRow
 
 SCORE_COLUMNS = ("model", "suite", "dataset", "metric", "query_id", "score")
 
@@ -72,8 +72,49 @@ def assemble(run: Run, parts: Sequence[Part], aliases: Sequence[str]) -> Report:
             lambda row: (row.model, row.suite, row.dataset, row.metric, row.variant),
             lambda row: (by_model(row.model), row.suite, row.dataset),
         ),
+        indexes=_unique(
+            (row for part in parts for row in part.indexes),
+            lambda row: (row.model, row.suite, row.dataset, row.index),
+            lambda row: (by_model(row.model), row.suite, row.dataset),
+        ),
+        beside=_unique(
+            (row for part in parts for row in part.beside),
+            lambda row: (row.model, row.reference, row.dataset, row.metric),
+            lambda row: (row.dataset, by_model(row.model.partition("+bm25:")[0]), row.metric),  # a hybrid by its model
+        ),
+        fusion=_unique(
+            (row for part in parts for row in part.fusion),
+            lambda row: (row.model, row.dataset, row.metric, row.fusion, row.alpha, row.queries),
+            lambda row: (by_model(row.model), row.dataset, row.metric),
+        ),
+        stages=_unique(
+            (row for part in parts for row in part.stages),
+            lambda row: (row.model, row.dataset, row.metric, row.depth),
+            lambda row: (by_model(row.model), row.dataset, row.metric, row.depth),
+        ),
+        usage=sorted(_summed(row for part in parts for row in part.usage), key=lambda row: by_model(row.model)),
         warnings=sorted({warning for part in parts for warning in part.warnings}),
     )
+
+
+def _summed(rows: Iterable[UsageRow]) -> list[UsageRow]:
+    """Return one row per model, with what all processes and all loads of it used; unknown where one of them is."""
+    found: dict[str, UsageRow] = {}
+    for row in rows:
+        known = found.get(row.model)
+        found[row.model] = (
+            row
+            if known is None
+            else UsageRow(
+                model=row.model,
+                requests=known.requests + row.requests,
+                retries=known.retries + row.retries,
+                texts=known.texts + row.texts,
+                tokens=None if known.tokens is None or row.tokens is None else known.tokens + row.tokens,
+                cost_usd=None if known.cost_usd is None or row.cost_usd is None else known.cost_usd + row.cost_usd,
+            )
+        )
+    return list(found.values())
 
 
 def gather_results(parts: Iterable[Part]) -> dict[tuple[str, str], Result]:

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pytest_embedeval.gate import Comparison, Cost, QueryChange, Verdict
 from pytest_embedeval.models import ModelInfo
-from pytest_embedeval.report.schema import DatasetRow, Report
-from pytest_embedeval.report.table import failure_line
+from pytest_embedeval.report.schema import DatasetRow, IndexRow, Report
+from pytest_embedeval.report.table import failure_line, size
 
 _MAIN = {
     "retrieval": ("mrr@10", "recall@1", "recall@5", "recall@10", "ndcg@10"),
@@ -48,6 +48,7 @@ def markdown_lines(report: Report, faults: Sequence[str] = ()) -> Iterator[str]:
         yield from _scores(report, dataset)
     yield from _comparisons(report)
     yield from _costs(report)
+    yield from _indexes(report)
     failed = {_key(verdict) for verdict in report.verdicts if verdict.blocks}
     for comparison in report.comparisons:
         if _key(comparison) in failed:
@@ -215,6 +216,27 @@ def _cost(row: Cost) -> list[str]:
         f"{_signed(row.low)} … {_signed(row.high)}",
         change(row.whole_bytes_per_vector, row.bytes_per_vector),
         change(row.whole_texts_per_s, row.texts_per_s),
+    ]
+
+
+def _indexes(report: Report) -> Iterator[str]:
+    """Yield the table of approximate indexes beside exact search."""
+    if report.indexes:
+        titles = ("Index", "Suite/data", "Recall@10", "One-sided 95 %", "p50, p95 ms", "Exact p50", "Build s", "Size")
+        yield from ("", "### Indexes", "")
+        yield from _table(titles, map(_index, report.indexes), right=(2, 4, 5, 6, 7))
+
+
+def _index(row: IndexRow) -> list[str]:
+    return [
+        escaped(f"{row.model} ({row.index})"),
+        escaped(f"{row.suite}/{row.dataset}"),
+        _number(row.recall),
+        f"{_number(row.low)} … {_number(row.high)}",
+        f"{_number(row.p50_ms, 3)}, {_number(row.p95_ms, 3)}",
+        _number(row.exact_p50_ms, 3),
+        _number(row.build_s, 2),
+        size(row.bytes),
     ]
 
 

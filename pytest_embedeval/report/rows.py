@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from pytest_embedeval.datasets import RetrievalData, WordData
 from pytest_embedeval.findings import Finding
-from pytest_embedeval.gate import Excerpts
+from pytest_embedeval.gate import Excerpts, bounded_mean_interval
 from pytest_embedeval.gate.power import queries_needed, smallest_drop
 from pytest_embedeval.metrics import Scores
-from pytest_embedeval.report.schema import DatasetRow, VectorsRow
+from pytest_embedeval.report.schema import DatasetRow, IndexRow, VectorsRow
 
 
 def dataset_row(data: RetrievalData | WordData, findings: Iterable[Finding] = ()) -> DatasetRow:
@@ -51,6 +51,38 @@ def vectors_rows(scores: Scores) -> list[VectorsRow]:
     """Return one row per list of texts that was encoded."""
     place = {"model": scores.model, "suite": scores.suite, "dataset": scores.dataset}
     return [VectorsRow.model_validate(place | asdict(encoded)) for encoded in scores.encoded]
+
+
+def index_rows(scores: Scores) -> list[IndexRow]:
+    """Return the row of the approximate index that was searched; none for exact search."""
+    facts = scores.index
+    if facts is None:
+        return []
+    low, high = bounded_mean_interval(facts.shared, 0.0, 1.0)
+    return [
+        IndexRow(
+            model=scores.model,
+            suite=scores.suite,
+            dataset=scores.dataset,
+            index=facts.index,
+            documents=facts.documents,
+            recall=float(facts.shared.mean()),
+            low=low,
+            high=high,
+            n=len(facts.shared),
+            build_s=facts.build_s,
+            p50_ms=facts.p50_ms,
+            p95_ms=facts.p95_ms,
+            exact_p50_ms=facts.exact_p50_ms,
+            bytes=facts.bytes,
+            findings=list(facts.findings),
+        )
+    ]
+
+
+def search_warnings(scores: Scores) -> list[str]:
+    """Return what a search engine, or a finished run, did that its owner should know."""
+    return [f"{scores.model} {scores.suite}/{scores.dataset}: {finding.message}" for finding in scores.findings]
 
 
 def encoding_rates(rows: Iterable[VectorsRow]) -> dict[tuple[str, str], float]:

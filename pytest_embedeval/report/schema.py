@@ -5,13 +5,26 @@ Long form throughout, so that pandas loads each list as a table. Numbers are fin
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from pytest_embedeval.findings import Finding
-from pytest_embedeval.gate import Comparison, Cost, Excerpts, Measurement, Result, Verdict
+from pytest_embedeval.gate import (
+    Beside,
+    Comparison,
+    Cost,
+    Excerpts,
+    FusionRow,
+    Measurement,
+    Result,
+    StageRow,
+    Verdict,
+)
 from pytest_embedeval.models import ModelInfo
+
+if TYPE_CHECKING:
+    from pytest_embedeval.models.remote import Usage
 
 
 class _Strict(BaseModel):
@@ -114,6 +127,78 @@ class VectorsRow(_Strict):
     findings: list[Finding] = []
 
 
+class IndexRow(_Strict):
+    """An approximate index beside exact search of the same vectors; what it costs in quality is among `costs`.
+
+    Attributes
+    ----------
+    index
+        Its name: a factory string of FAISS, or `lancedb:TYPE`.
+    documents
+        How many it holds.
+    recall
+        Share of the exact top ten that it returned in its top ten, mean over queries.
+    low, high
+        One-sided 95 % bounds of that mean.
+    n
+        Queries.
+    build_s
+        Seconds to train and fill it.
+    p50_ms, p95_ms
+        A search for one query, top ten; `p95_ms` is null for fewer than 100 queries.
+    exact_p50_ms
+        Exact search of the same queries.
+    bytes
+        What it takes, serialised or on disk.
+    """
+
+    model: str
+    suite: str
+    dataset: str
+    index: str
+    documents: int
+    recall: float
+    low: float
+    high: float
+    n: int
+    build_s: float
+    p50_ms: float
+    p95_ms: float | None = None
+    exact_p50_ms: float
+    bytes: int
+    findings: list[Finding] = []
+
+
+class UsageRow(_Strict):
+    """What a model behind an API was asked for in this run, and what that costs.
+
+    Attributes
+    ----------
+    requests
+        All that were made, retries among them.
+    retries
+        Those that were made again, since the one before had failed.
+    texts
+        Texts whose vectors came back.
+    tokens
+        What the provider counted; null where an answer did not tell.
+    cost_usd
+        US dollars for these tokens; null where tokens or price are not known.
+    """
+
+    model: str
+    requests: int
+    retries: int
+    texts: int
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+    @classmethod
+    def of(cls, alias: str, used: Usage) -> UsageRow:
+        """Return the row of one model."""
+        return cls(model=alias, **{name: getattr(used, name) for name in cls.model_fields if name != "model"})
+
+
 class Report(_Strict):
     """The whole of `report.json`; `warnings` are what went wrong without stopping the run."""
 
@@ -127,6 +212,11 @@ class Report(_Strict):
     comparisons: list[Comparison] = []
     vectors: list[VectorsRow] = []
     costs: list[Cost] = []
+    beside: list[Beside] = []
+    fusion: list[FusionRow] = []
+    stages: list[StageRow] = []
+    indexes: list[IndexRow] = []
+    usage: list[UsageRow] = []
     warnings: list[str] = []
 
 
@@ -158,4 +248,9 @@ class Part(_Strict):
     excerpts: list[Excerpts] = []
     vectors: list[VectorsRow] = []
     costs: list[Cost] = []
+    beside: list[Beside] = []
+    fusion: list[FusionRow] = []
+    stages: list[StageRow] = []
+    indexes: list[IndexRow] = []
+    usage: list[UsageRow] = []
     warnings: list[str] = []

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tabulate import tabulate
 
-from pytest_embedeval.gate import Cost, Verdict, signed
+from pytest_embedeval.gate import Cost, StageRow, Verdict, signed
 from pytest_embedeval.models import ModelInfo
-from pytest_embedeval.report.schema import Report
+from pytest_embedeval.report.schema import IndexRow, Report, UsageRow
 
 _Cell = Callable[[Report, ModelInfo, str], float | None]
 _Form = Callable[[float | None], str]
@@ -64,6 +64,15 @@ def _notes(report: Report) -> Iterator[str]:
                 f"are longer than {told[row.model].max_tokens} tokens, and only their beginning is read"
             )
     yield from map(_cost_line, report.costs)
+    for index in report.indexes:
+        yield _index_line(index)
+        yield from (f"{'note':<10}  {index.suite}/{index.dataset}: {finding.message}" for finding in index.findings)
+    yield from map(_usage_line, report.usage)
+    for beside in report.beside:
+        if beside.is_model:
+            yield f"{'beside':<10}  {beside.line}"
+    yield from (f"{'hybrid':<10}  {fused.line}" for fused in report.fusion if fused.chosen)
+    yield from _stage_lines(report.stages)
     for warning in report.warnings:
         yield f"{'warning':<10}  {warning}"
 
@@ -88,6 +97,47 @@ def _cost_line(cost: Cost) -> str:
     if cost.texts_per_s and cost.whole_texts_per_s and cost.texts_per_s != cost.whole_texts_per_s:
         line += f"; {_amount(cost.texts_per_s)} texts/s instead of {_amount(cost.whole_texts_per_s)}"
     return line
+
+
+def _index_line(row: IndexRow) -> str:
+    p95 = "" if row.p95_ms is None else f", p95 {row.p95_ms:.2g} ms"
+    return (
+        f"{'index':<10}  {row.model} {row.suite}/{row.dataset}: {row.index}: {row.recall:.1%} of the exact top ten "
+        f"(one-sided 95 % [{row.low:.1%}, {row.high:.1%}]); p50 {row.p50_ms:.2g} ms instead of {row.exact_p50_ms:.2g} "
+        f"ms{p95}; built in {row.build_s:.1f} s; {size(row.bytes)}"
+    )
+
+
+def size(number: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{number / 2**20:,.1f} MiB" if number >= 2**20 else f"{number / 2**10:,.1f} KiB"
+
+
+def _stage_lines(rows: Iterable[StageRow]) -> Iterator[str]:
+    """Yield a line per two-stage search: the first stage alone, then by depth."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        at = f"{row.value:.3f} at {row.depth:,}" if row.depth else f"{row.metric} {row.value:.3f} without"
+        waited = "" if row.p50_ms is None else f" ({_amount(row.p50_ms)} ms)"
+        places.setdefault((row.model, row.dataset, row.metric), []).append(f"{at}{waited}")
+    for (model, dataset, _), said in places.items():
+        yield f"{'stages':<10}  {model} on {dataset}: {', '.join(said)}"
+
+
+def _usage_line(usage: UsageRow) -> str:
+    again = f" ({usage.retries:,} of them again)" if usage.retries else ""
+    tokens = "unknown tokens" if usage.tokens is None else f"{usage.tokens:,} tokens"
+    cost = "price unknown" if usage.cost_usd is None else _dollars(usage.cost_usd)
+    line = f"{'usage':<10}  {usage.model}: {_counted(usage.requests, 'request')}{again}, "
+    return line + f"{_counted(usage.texts, 'text')}, {tokens}, {cost}"
+
+
+def _dollars(amount: float) -> str:
+    return "less than $0.0001" if 0 < amount < 0.0001 else f"${amount:.4f}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _by_place(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, list[Verdict]]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pytest_embedeval.cli import main
-from pytest_embedeval.models.encoder import Recipe, Role
+from pytest_embedeval.models.info import Recipe, Role
 from pytest_embedeval.vectors import Store
 from pytest_embedeval.vectors.keys import text_keys
 

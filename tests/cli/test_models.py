@@ -68,7 +68,7 @@ def test_what_does_not_load_is_named(capsys: pytest.CaptureFixture[str]) -> None
     main(["models"])
     out = " ".join(capsys.readouterr().out.split())
     assert "which stays off: gte-multilingual, arctic-m, jina-v3, nomic-v2." in out
-    assert "Behind an API, which this version does not call: openai-small, openai-large." in out
+    assert "Behind an API: each text is sent there and paid for (extra: api): openai-small, openai-large." in out
 
 
 def test_a_language_code_keeps_the_models_that_know_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ for _heavy in (
     "Stemmer",
     "tqdm",
     "pytest_embedeval.evaluate",
+    "pytest_embedeval.lexical",
     "pytest_embedeval.models.callables",
     "pytest_embedeval.plugin.explain",
     "pytest_embedeval.plugin.gating",
@@ -33,6 +34,9 @@ for _heavy in (
     "pytest_embedeval.retrieval.binary",
     "pytest_embedeval.retrieval.bm25",
     "pytest_embedeval.retrieval.exact",
+    "pytest_embedeval.retrieval.hybrid",
+    "pytest_embedeval.retrieval.two_stage",
+    "pytest_embedeval.stages",
 ):
     importlib.import_module(_heavy)
 gc.freeze()  # each load of a model collects garbage, and would look through all of these

@@ -76,7 +76,9 @@ def lasting(report: dict[str, Any]) -> dict[str, Any]:
     measurements = [row for row in report["measurements"] if row["metric"] != "encode_s"]
     passing = dict.fromkeys(("encoded", "reused", "seconds", "spent"))
     vectors = [{**row, **passing} for row in report["vectors"]]
-    return {**report, "run": run, "models": models, "measurements": measurements, "vectors": vectors}
+    costs = [{**row, "texts_per_s": None, "whole_texts_per_s": None} for row in report["costs"]]
+    kept = {"run": run, "models": models, "measurements": measurements, "vectors": vectors, "costs": costs}
+    return {**report, **kept}
 
 
 def files(folder: Path) -> set[str]:

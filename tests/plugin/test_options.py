@@ -65,8 +65,8 @@ def test_help_shows_the_group(pytester: pytest.Pytester) -> None:
         ("matrix = [", "", "not valid TOML"),
         (
             "",
-            '[datasets.other]\npath = "x"\nformat = "beir"',
-            "datasets.other.format: must be one of squad, morphology",
+            '[datasets.other]\npath = "x"\nformat = "bear"',
+            "datasets.other.format: must be one of squad, beir,",
         ),
         ("", '[datasets.other]\nformat = "squad"', "datasets.other: needs path"),
         ("", '[models.own]\nsource = "bm25"\nsize = 3', "models.own.size: unknown key"),

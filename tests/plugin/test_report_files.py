@@ -17,17 +17,17 @@ RETRIEVAL = "suites/test_retrieval.py::test_retrieval"
 @pytest.mark.usefixtures("uncalibrated")
 def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None:
     configure(project, '[gates."retrieval/medical"]\n"mrr@10" = { min = 0.1 }\n')
-    models = "--models=blind,small=blind:dim=16,bm25,gone=./gone"
+    models = "--models=blind,small=blind:dim=16,bm25,two=bm25:rerank=blind,gone=./gone"
     project.runpytest_inprocess("suites", models, "--against=bm25", "-k", "not contract")
     report = read_report(project)
-    assert report.pop("warnings") == []
+    assert [report.pop(name) for name in ("warnings", "usage", "indexes")] == [[], [], []]
     assert {key: _keys(value) for key, value in report.items()} == {
         "schema_version": set(),
         "run": {"started", "duration_s", "git", "versions", "machine", "settings"},
         "models": {
             *("alias", "source", "revision", "fingerprint", "kind", "dimension", "max_tokens", "prompts"),
             *("precision", "device", "load_s", "error", "backend", "dtype", "engine", "native_dimension"),
-            *("bytes_per_vector", "encoding", "findings"),
+            *("bytes_per_vector", "encoding", "findings", "search"),
         },
         "datasets": {"name", "fingerprint", "language", "queries", "documents", "judgements", "findings"},
         "measurements": {"model", "suite", "dataset", "metric", "value", "n", "low", "high", "worst", "best"},
@@ -49,7 +49,19 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
         },
         "costs": {
             *("model", "suite", "dataset", "metric", "variant", "value", "whole", "delta", "low", "high", "n"),
-            *("differ", "bytes_per_vector", "whole_bytes_per_vector"),
+            *("differ", "bytes_per_vector", "whole_bytes_per_vector", "texts_per_s", "whole_texts_per_s"),
+        },
+        "beside": {
+            *("model", "reference", "dataset", "metric", "value", "reference_value", "delta", "low", "high", "n"),
+            *("won", "lost", "tied", "largest"),
+        },
+        "fusion": {
+            *("model", "dataset", "metric", "fusion", "alpha", "queries", "n", "value", "low", "high"),
+            *("chosen", "beside", "delta", "delta_low", "delta_high"),
+        },
+        "stages": {
+            *("model", "second", "dataset", "metric", "depth", "n", "value", "low", "high"),
+            *("delta", "delta_low", "delta_high", "p50_ms", "timed"),
         },
     }
     assert set(report["run"]["git"]) == {"commit", "dirty"}

@@ -10,7 +10,19 @@ from typing import Literal
 
 import pytest
 
-from pytest_embedeval.gate import Baseline, Comparison, Cost, Excerpts, Measurement, Result, Verdict, load_baseline
+from pytest_embedeval.gate import (
+    Baseline,
+    Beside,
+    Comparison,
+    Cost,
+    Excerpts,
+    FusionRow,
+    Measurement,
+    Result,
+    StageRow,
+    Verdict,
+    load_baseline,
+)
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report import (
     DatasetRow,
@@ -83,13 +95,67 @@ def test_the_order_in_which_workers_finish_changes_nothing() -> None:
     assert scores_text(parts) == scores_text(parts[::-1])
 
 
+def beside(model: str, reference: str, dataset: str = "medical", metric: str = "mrr@10") -> Beside:
+    return Beside(model, reference, dataset, metric, 0.5, 0.4, 0.1, 0.0, 0.2, n=9, won=4, lost=3, tied=2)
+
+
+def lexical(model: str, dataset: str = "medical", metric: str = "mrr@10") -> Part:
+    """Make what one comparison with words adds."""
+    hybrid = f"{model}+bm25:alpha=0.3"
+    shares = [("weighted", 0.0, "all"), ("weighted", 0.3, "all"), ("rrf", None, "all"), ("weighted", 0.3, "held out")]
+    return Part(
+        beside=[beside(m, r, dataset, metric) for m, r in ((model, "bm25"), (hybrid, "bm25"), (hybrid, model))],
+        fusion=[FusionRow(model, dataset, metric, *share, 9, 0.5, 0.4, 0.6) for share in shares],
+        stages=[StageRow(model, "ce", dataset, metric, depth, 9, 0.5, 0.4, 0.6) for depth in (0, 10, 100)],
+    )
+
+
+def test_comparisons_with_words_stand_by_data_set_and_model_in_the_order_in_which_they_were_made() -> None:
+    parts = [
+        lexical("a"),
+        lexical("a", "support"),
+        lexical("a+b", "medical", "ndcg@10"),
+        lexical("a+b"),
+        lexical("b"),
+    ]
+    there, back = (assemble(RUN, order, ["b", "a+b", "a"]) for order in (parts, parts[::-1]))
+    assert there == back
+    assert [(row.dataset, row.model, row.reference, row.metric) for row in there.beside] == [
+        (dataset, model, reference, metric)
+        for dataset, alias, metric in (
+            ("medical", "b", "mrr@10"),
+            ("medical", "a+b", "mrr@10"),
+            ("medical", "a+b", "ndcg@10"),
+            ("medical", "a", "mrr@10"),
+            ("support", "a", "mrr@10"),
+        )
+        for model, reference in (
+            (alias, "bm25"),
+            (f"{alias}+bm25:alpha=0.3", "bm25"),
+            (f"{alias}+bm25:alpha=0.3", alias),
+        )
+    ]
+    places = [("b", "medical"), ("a+b", "medical"), ("a+b", "medical"), ("a", "medical"), ("a", "support")]
+    assert [(row.model, row.dataset) for row in there.fusion][::4] == places
+    assert [(row.model, row.dataset) for row in there.stages][::3] == places
+    assert [row.alpha for row in there.fusion] == [0.0, 0.3, None, 0.3] * 5
+    assert [row.depth for row in there.stages] == [0, 10, 100] * 5
+    metrics = ["mrr@10", "mrr@10", "ndcg@10", "mrr@10", "mrr@10"]
+    assert [row.metric for row in there.stages][::3] == [row.metric for row in there.fusion][::4] == metrics
+
+
+def test_a_comparison_with_words_made_twice_has_one_row() -> None:
+    report = assemble(RUN, [lexical("a"), lexical("a")], ["a"])
+    assert (len(report.beside), len(report.fusion), len(report.stages)) == (3, 4, 3)
+
+
 def test_an_empty_run_is_a_report_too(tmp_path: Path) -> None:
     path = write_run(assemble(RUN, [], ["a"]), [], [], tmp_path)
     assert json.loads(path.read_text(encoding="utf-8")) == {
         "schema_version": 1,
         "run": RUN.model_dump(),
         **{name: [] for name in ("models", "datasets", "measurements", "speed", "verdicts", "comparisons")},
-        **{name: [] for name in ("vectors", "costs", "warnings")},
+        **{name: [] for name in ("vectors", "costs", "beside", "fusion", "stages", "indexes", "usage", "warnings")},
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_embedeval.datasets import Finding
-from pytest_embedeval.gate import Cost, Measurement, Verdict
+from pytest_embedeval.gate import Beside, Cost, Measurement, StageRow, Verdict
 from pytest_embedeval.models import ModelInfo, Prompts
 from pytest_embedeval.report import DatasetRow, Report, SpeedRow, failure_line, table_lines
 from pytest_embedeval.report.schema import Git, Run, VectorsRow
@@ -220,6 +220,44 @@ def test_the_widest_rows_and_the_legend_fit_80_columns() -> None:
     assert max(map(len, table_lines(report))) <= 80
 
 
+def test_a_line_says_who_wins_beside_words() -> None:
+    found = Beside("a", "bm25", "medical", "mrr@10", 0.5, 0.4, 0.1, 0.02, 0.18, n=12, won=6, lost=5, tied=1)
+    lines = list(table_lines(_report([ModelInfo("a", "a")], [], beside=[found], warnings=["the disk is full"])))
+    assert lines[-2:] == [
+        "beside      a beside bm25 on medical: mrr@10 0.400 → 0.500 (+0.100, one-sided 95 % [+0.020, +0.180]); 6 won, "
+        "5 lost, 1 tied",
+        "warning     the disk is full",
+    ]
+
+
+def test_two_stages_have_a_line_by_depth() -> None:
+    alone = StageRow("a", "ce", "medical", "mrr@10", 0, 12, 0.4004, 0.3, 0.5)
+    rows = [
+        alone,
+        replace(alone, depth=10, value=0.45, p50_ms=3.14159, timed=12),
+        replace(alone, depth=1000, value=0.5, p50_ms=123.4, timed=12),
+        replace(alone, model="b", value=0.9),
+        replace(alone, dataset="support", value=0.1),
+    ]
+    assert list(table_lines(_report([ModelInfo("a", "a")], [], stages=rows)))[-3:] == [
+        "stages      a on medical: mrr@10 0.400 without, 0.450 at 10 (3.1 ms), 0.500 at 1,000 (123 ms)",
+        "stages      b on medical: mrr@10 0.900 without",
+        "stages      a on support: mrr@10 0.100 without",
+    ]
+
+
+def test_two_metrics_of_two_stages_have_a_line_each() -> None:
+    rows = [
+        StageRow("a", "ce", "medical", metric, depth, 12, value, 0.1, 0.9)
+        for metric, values in (("mrr@10", (0.4, 0.5)), ("ndcg@10", (0.6, 0.7)))
+        for depth, value in zip((0, 20), values, strict=True)
+    ]
+    assert list(table_lines(_report([ModelInfo("a", "a")], [], stages=rows)))[-2:] == [
+        "stages      a on medical: mrr@10 0.400 without, 0.500 at 20",
+        "stages      a on medical: ndcg@10 0.600 without, 0.700 at 20",
+    ]
+
+
 def _report(
     models: Sequence[ModelInfo],
     measurements: Sequence[Measurement],
@@ -229,6 +267,8 @@ def _report(
     findings: Sequence[Finding] = (),
     vectors: Sequence[VectorsRow] = (),
     costs: Sequence[Cost] = (),
+    beside: Sequence[Beside] = (),
+    stages: Sequence[StageRow] = (),
     warnings: Sequence[str] = (),
 ) -> Report:
     run = Run(started="2025-01-01", duration_s=1.0, git=Git(), versions={}, machine={}, settings={})
@@ -244,6 +284,8 @@ def _report(
         verdicts=list(verdicts),
         vectors=list(vectors),
         costs=list(costs),
+        beside=list(beside),
+        stages=list(stages),
         warnings=list(warnings),
     )
 
