@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,13 @@ def constant(texts: list[str]) -> NDArray[np.float32]:
     return np.ones((len(texts), 8), dtype=np.float32)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker of xdist is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_upgrades.py")
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker make the long runs of real upgrades, first of all, and each other test go where there is room."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return "upgrades" if "test_upgrades.py" in nodeid else nodeid
+
+    return Scheduling(config, log)

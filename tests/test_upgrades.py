@@ -18,8 +18,6 @@ import pytest
 from pytest_embedeval.cli import main
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.xdist_group("upgrades")  # so that one worker makes each run, and makes it once
-
 # MRR without cutoff, hit@1, hit@10 on xquad.tr: every question against every distinct passage.
 REFERENCE = {
     "minilm-en": (0.3731, 0.2874, 0.5319),
