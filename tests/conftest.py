@@ -21,9 +21,7 @@ _CACHE = tempfile.mkdtemp(prefix="embedeval-tests-")
 os.environ["XDG_CACHE_HOME"] = _CACHE
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
-# Workers of xdist share the cores, so that threads of one would wait for those of others; and a run inside a test is
-# none of a worker, where pytest-benchmark would time nothing.
-if os.environ.pop("PYTEST_XDIST_WORKER", None):
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of each would wait for those of others
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +64,11 @@ def blind(texts: list[str]) -> NDArray[np.float32]:
 def constant(texts: list[str]) -> NDArray[np.float32]:
     """Encode every text alike: an error, or chance everywhere where that is allowed."""
     return np.ones((len(texts), 8), dtype=np.float32)
+
+
+def pytest_configure() -> None:
+    """A run inside a test is not that of a worker, where pytest-benchmark would time nothing."""
+    os.environ.pop("PYTEST_XDIST_WORKER", None)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
