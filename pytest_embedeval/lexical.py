@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_embedeval.datasets import RetrievalData
-from pytest_embedeval.datasets.fields import fields_by_id
+from pytest_embedeval.datasets.fields import clusters_of
 from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.evaluate import Judged, as_encoded
 from pytest_embedeval.gate import Beside, FusionRow, QueryChange
 from pytest_embedeval.gate.differences import SAME, Differences
 from pytest_embedeval.gate.fusion import ALPHAS, RRF, VECTORS, WORDS, fusion_rows
-from pytest_embedeval.metrics import parse_metric, score_search
+from pytest_embedeval.metrics import score_each
 from pytest_embedeval.models.searching import Fusion
-from pytest_embedeval.search import pool, vector_ranker, word_ranker
+from pytest_embedeval.search import pool
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from pytest_embedeval.retrieval import Ranker
 
     Each = NDArray[np.float64]
 
@@ -83,7 +81,7 @@ class WithWords:
             raise AssertionError("\n".join([head, *found.lines()]))
 
     def lines(self) -> Iterator[str]:
-        """Yield one line per comparison, and one for the hybrid."""
+        """Yield one line per comparison."""
         for found in self.beside.values():
             yield found.line
 
@@ -112,24 +110,18 @@ def evaluate_lexical(
     if not encoded.model.has_vectors or encoded.model.is_hybrid or encoded.second is not None:
         kind = encoded.model.info.kind
         raise UsageError(f"model {encoded.model.alias!r} ({kind}) does not search by vectors alone")
-    wanted = [parse_metric(metric)]
-
-    def each_of(ranker: Ranker) -> Each:
-        each = score_search(ranker, data, wanted).measured[metric].each
-        assert each is not None
-        return each
-
     alias, pooled = encoded.model.alias, pool(encoded, data)
-    each = {Fusion("weighted", alpha): each_of(pooled.fused(Fusion("weighted", alpha))) for alpha in ALPHAS}
-    each[RRF] = each_of(pooled.fused(RRF))
-    each[WORDS], each[VECTORS] = each_of(word_ranker(data, encoded.model.search)), each_of(vector_ranker(encoded, data))
-    together = _clusters(data, clusters)
-    rows = fusion_rows(alias, data.name, metric, each, choosing(data), together)
+    alone = {VECTORS: pooled.vectors, WORDS: pooled.words}
+    ways = (*(Fusion("weighted", alpha) for alpha in ALPHAS), RRF)
+    each = {way: score_each(alone[way] if way in alone else pooled.fused(way), data, metric) for way in ways}
+    together = None if clusters is None else list(clusters_of(data, clusters).values())
+    chooses = choosing(data)
+    rows = fusion_rows(alias, data.name, metric, each, chooses, together)
     sides = _Sides(data, metric, together)
     beside = {"bm25": sides.beside(alias, "bm25", each[VECTORS], each[WORDS])}
     alpha = next((row.alpha for row in rows if row.chosen), None)
     if alpha is not None:
-        held, hybrid = ~choosing(data), f"{alias}+bm25:alpha={alpha:g}"
+        held, hybrid = ~chooses, f"{alias}+bm25:alpha={alpha:g}"
         scores = each[Fusion("weighted", alpha)]
         beside["hybrid:bm25"] = sides.beside(hybrid, "bm25", scores, each[WORDS], held)
         beside["hybrid:vectors"] = sides.beside(hybrid, alias, scores, each[VECTORS], held)
@@ -186,10 +178,3 @@ class _Sides:
 
     def _change(self, query: int, now: Each, then: Each) -> QueryChange:
         return QueryChange(self.data.query_ids[query], self.data.queries[query], float(then[query]), float(now[query]))
-
-
-def _clusters(data: RetrievalData, name: str | None) -> list[str] | None:
-    if name is None:
-        return None
-    fields = fields_by_id(data, [name])
-    return [fields.get(identity, {}).get(name) or f"\0{identity}" for identity in data.query_ids]

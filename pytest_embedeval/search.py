@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_embedeval.datasets import RetrievalData
 from pytest_embedeval.errors import UsageError
 from pytest_embedeval.models.searching import DEPTH, Fusion, Lexical, Search
+from pytest_embedeval.models.spec import RUN
 from pytest_embedeval.retrieval import Ranker
 from pytest_embedeval.vectors import Encoded
 
@@ -28,10 +30,10 @@ def ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
         The model neither has vectors nor knows words.
     """
     model = encoded.model
-    if model.info.source.startswith("run:"):
+    if model.info.kind == "run":
         from pytest_embedeval.retrieval.runs import RunRanker
 
-        return RunRanker(model.info.source.removeprefix("run:"), data)
+        return RunRanker(model.info.source.removeprefix(RUN), data)
     if model.info.kind == "engine":
         from pytest_embedeval.retrieval.retriever import RetrieverModel, RetrieverRanker
 
@@ -88,7 +90,7 @@ def word_ranker(data: RetrievalData, search: Search | None = None) -> Ranker:
     from pytest_embedeval.retrieval.bm25 import BM25Ranker
     from pytest_embedeval.retrieval.words import Analyser
 
-    lexical = Lexical(**search.of_words) if search else Lexical()
+    lexical = Lexical.of(search or Search())
     analyser = Analyser(data.language, lexical.stemmer, lexical.stop_words)
     return BM25Ranker(data.queries, data.documents, analyser, k1=lexical.k1, b=lexical.b)
 
@@ -142,6 +144,10 @@ class PairScores:
         """Return the score of each pair; float32 array."""
         pairs = self._second.model.pairs
         if pairs is None:
-            return vector_ranker(self._second, self._data).score(queries, documents)
+            return self._vectors.score(queries, documents)
         asked = [self._data.queries[query] for query in queries.tolist()]
         return pairs.score(asked, [self._data.documents[document] for document in documents.tolist()])
+
+    @cached_property
+    def _vectors(self) -> Ranker:
+        return vector_ranker(self._second, self._data)

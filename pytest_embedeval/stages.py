@@ -14,7 +14,7 @@ from pytest_embedeval.errors import UsageError
 from pytest_embedeval.evaluate import Judged, as_encoded
 from pytest_embedeval.gate import StageRow, bounded_mean_interval
 from pytest_embedeval.gate.differences import Differences
-from pytest_embedeval.metrics import parse_metric, score_search
+from pytest_embedeval.metrics import score_each
 from pytest_embedeval.retrieval import Ranker
 from pytest_embedeval.retrieval.two_stage import Score, TwoStageRanker
 from pytest_embedeval.search import PairScores, first_ranker
@@ -56,20 +56,13 @@ def evaluate_stages(
         raise UsageError(f"model {encoded.model.alias!r} has one stage; name a second one with rerank=MODEL")
     if any(depth < 1 for depth in depths):
         raise UsageError(f"depths must be at least 1, not {min(depths)}")
-    wanted, size = [parse_metric(metric)], len(data.documents)
-    first, pairs = first_ranker(encoded, data), PairScores(second, data)
-    known = _Known(pairs.score)
-
-    def each_of(ranker: Ranker) -> NDArray[np.float64]:
-        each = score_search(ranker, data, wanted).measured[metric].each
-        assert each is not None
-        return each
-
-    alone = each_of(first)
+    first, size = first_ranker(encoded, data), len(data.documents)
+    known = _Known(PairScores(second, data).score)
+    alone = score_each(first, data, metric)
     place = encoded.model.alias, second.model.info.source, data.name, metric
     rows = [StageRow(*place, 0, len(alone), float(alone.mean()), *bounded_mean_interval(alone, 0.0, 1.0))]
     for depth in sorted({min(depth, size) for depth in depths}, reverse=True):
-        each = each_of(TwoStageRanker(first, known.score, size, depth))
+        each = score_each(TwoStageRanker(first, known.score, size, depth), data, metric)
         change = Differences(each - alone)
         waited = _waited(second, data, first, depth)
         rows.append(

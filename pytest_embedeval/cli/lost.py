@@ -59,12 +59,10 @@ def _two(arguments: argparse.Namespace, settings: Settings) -> tuple[ModelSpec, 
 
 def _reciprocal_ranks(encoded: Encoded, data: RetrievalData) -> NDArray[np.float64]:
     """Return 1 / rank of the first relevant document in the whole corpus for each query, 0 where it is not found."""
-    from pytest_embedeval.metrics import parse_metric, score_search
+    from pytest_embedeval.metrics import score_each
     from pytest_embedeval.search import ranker
 
-    each = score_search(ranker(encoded, data), data, [parse_metric("mrr")]).measured["mrr"].each
-    assert each is not None
-    return each
+    return score_each(ranker(encoded, data), data, "mrr")
 
 
 @dataclass(frozen=True)

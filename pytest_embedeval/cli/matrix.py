@@ -116,8 +116,7 @@ def encoded(spec: ModelSpec, settings: Settings, *, allow_collapse: bool = False
         spec = replace(spec, device=settings.device)
     with redirect_stdout(sys.stderr):  # what a library says of its loading is no part of a result
         model = load_model(spec, cache=settings.cache)
-        has_kept = any(each is not None and each.recipe("query") for each in (model, model.second))
-        with _store(settings.cache if has_kept else None) as store:
+        with _store(settings.cache if model.is_kept else None) as store:
             memory = settings.memory or default_bound()
             vectors = Encoded(model, _progress(), store=store, memory=memory, allow_collapse=allow_collapse)
             try:

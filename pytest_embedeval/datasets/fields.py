@@ -32,6 +32,18 @@ def fields_by_id(data: RetrievalData | WordData, names: Iterable[str]) -> dict[s
     return found
 
 
+def clusters_of(data: RetrievalData, name: str) -> dict[str, str]:
+    """Return query id -> its cluster, in the order of the queries; one without a value is a cluster of its own.
+
+    Raises
+    ------
+    DatasetError
+        The data has no such field.
+    """
+    fields = fields_by_id(data, [name])
+    return {identity: fields.get(identity, {}).get(name) or f"\0{identity}" for identity in data.query_ids}
+
+
 def judged_apart(data: RetrievalData | WordData, clusters: str | None = None) -> tuple[int, str]:
     """Return on how many differences a comparison on this data rests, and what they are, in words.
 

@@ -6,7 +6,7 @@ from pytest_embedeval.metrics.judged_lists import Beyond
 from pytest_embedeval.metrics.names import RankingMetric, parse_metric
 from pytest_embedeval.metrics.ranking import score_rankings
 from pytest_embedeval.metrics.scores import Measured, Score, Scores
-from pytest_embedeval.metrics.searched import Searched, score_search
+from pytest_embedeval.metrics.searched import Searched, score_each, score_search
 
 __all__ = [
     "Beyond",
@@ -16,6 +16,7 @@ __all__ = [
     "Scores",
     "Searched",
     "parse_metric",
+    "score_each",
     "score_rankings",
     "score_search",
 ]

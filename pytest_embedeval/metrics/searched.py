@@ -11,7 +11,7 @@ import numpy as np
 from pytest_embedeval.datasets import RetrievalData
 from pytest_embedeval.metrics import expectation, ties
 from pytest_embedeval.metrics.judged_lists import Beyond
-from pytest_embedeval.metrics.names import RankingMetric
+from pytest_embedeval.metrics.names import RankingMetric, parse_metric
 from pytest_embedeval.metrics.ranking import score_rankings
 from pytest_embedeval.metrics.scores import Measured
 from pytest_embedeval.metrics.tie_range import extreme_orders
@@ -77,6 +77,19 @@ def score_search(
         _top(rankings, data),
         rankings.documents[:, :TOP],
     )
+
+
+def score_each(ranker: Ranker, data: RetrievalData, metric: str) -> Scores:
+    """Return the score of each query by one metric, float64 array [n]; see `score_search`.
+
+    Raises
+    ------
+    UsageError
+        No such metric.
+    """
+    each = score_search(ranker, data, [parse_metric(metric)]).measured[metric].each
+    assert each is not None
+    return each
 
 
 def _between(found: Measured, worst: Scores, best: Scores) -> Measured:

@@ -120,6 +120,11 @@ class Model:
         """Whether `dim` or `precision` leave less of a vector than the model gives."""
         return self.info.dimension != self.native_dimension or self.info.precision != "float32"
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there are vectors to keep between runs, of this model or of its second stage."""
+        return any(each is not None and each.recipe("query") is not None for each in (self, self.second))
+
     def recipe(self, role: Role) -> Recipe | None:
         """Return what decides the vectors of one role; None for a model without a fingerprint, which may be any."""
         return _recipe(self.info, role)

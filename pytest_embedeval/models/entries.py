@@ -25,7 +25,6 @@ _ALIASED = re.compile(r"([^=:/\\]*)=(.*)", re.DOTALL)
 _OPTION = re.compile(r":([A-Za-z_][A-Za-z0-9_]*)=([^:]*)$")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _OPTIONS = ("dim", "precision", "backend", "device", "batch_size", *searching.KEYS)
-_PLAIN = Search()
 
 
 def parse_matrix(
@@ -213,7 +212,7 @@ def _refuse_what_cannot_apply(spec: ModelSpec, entry: str) -> None:
         raise UsageError(f"{entry!r}: a hybrid is an embedding model and bm25; put the model before +bm25")
     if spec.is_run and replace(spec, alias=LEXICAL) != ModelSpec(LEXICAL, spec.source):
         raise UsageError(f"{entry!r}: a finished run takes no keys")
-    if spec.is_lexical and replace(spec, alias=LEXICAL, search=_PLAIN) != ModelSpec(LEXICAL, LEXICAL):
+    if spec.is_lexical and replace(spec, alias=LEXICAL, search=Search()) != ModelSpec(LEXICAL, LEXICAL):
         raise UsageError(f"{entry!r}: bm25 takes no keys but k1, b, stemmer, stop_words, rerank and depth")
     spec.search.check(entry, has_words=spec.is_lexical or spec.is_hybrid, is_hybrid=spec.is_hybrid)
     if spec.revision is not None and spec.source in PACKAGED and spec.source not in catalogue():

@@ -95,10 +95,9 @@ def _described(spec: ModelSpec, model: Model) -> str | None:
     """Return in words how a model searches besides by its vectors; None for vectors alone."""
     said = []
     if spec.is_lexical or spec.is_hybrid:
-        said.append(Lexical(**spec.search.of_words).described)
+        said.append(Lexical.of(spec.search).described)
     if spec.is_hybrid:
-        fusion = Fusion.of(spec.search)
-        said.append(fusion.described)
+        said.append(Fusion.of(spec.search).described)
     if model.second is not None:
         said.append(f"the first {spec.search.depth or DEPTH} put in order by {model.second.info.source}")
     return "; ".join(said) or None

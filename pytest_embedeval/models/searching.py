@@ -99,6 +99,11 @@ class Lexical:
     stemmer: str = "snowball"
     stop_words: str = "keep"
 
+    @classmethod
+    def of(cls, search: Search) -> Lexical:
+        """Return what an entry asks for."""
+        return cls(**search.of_words)
+
     @property
     def described(self) -> str:
         """The parameters in words."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_embedeval.errors import EmbedevalError
-from pytest_embedeval.plugin.state import KEY
+from pytest_embedeval.plugin.state import KEY, Session
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData, WordData
@@ -92,7 +92,7 @@ def lexical(request: pytest.FixtureRequest) -> Callable[..., WithWords]:
     session = request.config.stash[KEY]
 
     def run(model: Model | Encoder, data: str | RetrievalData, **parameters: Any) -> WithWords:
-        named = _or_fail(session.dataset, data) if isinstance(data, str) else data
+        named = _named(session, data)
         encoded = _or_fail(session.loading.encoded, model)
         usual = {"clusters": session.gating.clusters.get(named.name), "metric": session.primary(named.name)}
         found: WithWords = _or_fail(evaluate_lexical, encoded, named, **{**usual, **parameters})
@@ -115,7 +115,7 @@ def two_stage(request: pytest.FixtureRequest) -> Callable[..., list[StageRow]]:
     session = request.config.stash[KEY]
 
     def run(model: Model, data: str | RetrievalData, **parameters: Any) -> list[StageRow]:
-        named = _or_fail(session.dataset, data) if isinstance(data, str) else data
+        named = _named(session, data)
         encoded = _or_fail(session.loading.encoded, model)
         usual = {"metric": session.primary(named.name)}
         rows: list[StageRow] = _or_fail(evaluate_stages, encoded, named, **{**usual, **parameters})
@@ -158,6 +158,11 @@ def _or_fail(call: Callable[..., _Result], *args: Any, **parameters: Any) -> _Re
     pytest.fail(message, pytrace=False)  # outside the handler, so that no traceback is chained to it
 
 
+def _named(session: Session, data: str | RetrievalData | WordData) -> Any:
+    """Return a data set that may be given by its name."""
+    return _or_fail(session.dataset, data) if isinstance(data, str) else data
+
+
 def _evaluator(
     request: pytest.FixtureRequest, evaluate: Callable[..., Scores], **defaults: Any
 ) -> Callable[..., Scores]:
@@ -165,7 +170,7 @@ def _evaluator(
     session = request.config.stash[KEY]
 
     def run(model: Model | Encoder | Retriever, data: str | RetrievalData | WordData, **parameters: Any) -> Scores:
-        named = _or_fail(session.dataset, data) if isinstance(data, str) else data
+        named = _named(session, data)
         encoded = _or_fail(session.loading.encoded, model)
         scores = _or_fail(evaluate, encoded, named, **{**defaults, **parameters})
         request.node.user_properties.extend(_or_fail(session.gating.note, scores, named))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_embedeval.datasets import RetrievalData, WordData
 from pytest_embedeval.datasets.doctor import examine, truncation
-from pytest_embedeval.datasets.fields import fields_by_id, judged_apart
+from pytest_embedeval.datasets.fields import clusters_of, fields_by_id, judged_apart
 from pytest_embedeval.errors import BaselineError, UsageError
 from pytest_embedeval.evaluate import measurements
 from pytest_embedeval.findings import Finding
@@ -79,8 +79,8 @@ class Gating:
         rate = next(iter(encoding_rates(vectors_rows(scores)).values()), None)
         together = None
         if field is not None:
-            fields = fields_by_id(self.session.dataset(scores.dataset), [field])
-            together = {identity: values[field] or f"\0{identity}" for identity, values in fields.items()}
+            data = self.session.dataset(scores.dataset)
+            together = clusters_of(data, field) if isinstance(data, RetrievalData) else None
         yield from costs_of_vectors(scores, self._info(scores.model), rules, together, rate)
         yield from costs_of_index(scores, rules, together)
 

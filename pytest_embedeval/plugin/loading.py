@@ -92,8 +92,7 @@ class Loading:
         from pytest_embedeval.vectors import Encoded
 
         memory = self._session.settings.memory or default_bound()
-        has_kept = any(each is not None and each.recipe("query") for each in (model, model.second))
-        store = self._store if has_kept else None  # bm25 alone, say, opens none
+        store = self._store if model.is_kept else None  # bm25 alone, say, opens none
         return Encoded(model, progress_for(self._session.config), store=store, memory=memory)
 
     @cached_property

@@ -231,9 +231,10 @@ class Session:
 
     def primary(self, dataset: str) -> str:
         """Return the metric that decides on the search of a data set."""
+        from pytest_embedeval.gate import primary_metrics
+
         gate = self.settings.gates.get(f"retrieval/{dataset}")
-        marked = (metric for metric, rule in (gate.rules if gate else {}).items() if rule.primary)
-        return next(marked, "mrr@10")
+        return primary_metrics("retrieval", ["mrr@10"], gate.rules if gate else {})[0]
 
     def record(self, part: Part) -> None:
         """Keep what one test found for the report."""

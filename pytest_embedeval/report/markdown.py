@@ -11,9 +11,10 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pytest_embedeval.gate import Comparison, Cost, QueryChange, Verdict
+from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import DatasetRow, IndexRow, Report
-from pytest_embedeval.report.table import failure_line, size
+from pytest_embedeval.report.table import counted, failure_line
 
 _MAIN = {
     "retrieval": ("mrr@10", "recall@1", "recall@5", "recall@10", "ndcg@10"),
@@ -93,9 +94,9 @@ def _sentences(report: Report, faults: Sequence[str]) -> Iterator[str]:
     failed = {row.model for row in report.verdicts if row.blocks} | {row.alias for row in report.models if row.error}
     others = other_faults(report, faults)
     if failed:
-        head = f"{len(failed)} of {_counted(len(aliases), 'model')} {'fails' if len(failed) == 1 else 'fail'}"
+        head = f"{len(failed)} of {counted(len(aliases), 'model')} {'fails' if len(failed) == 1 else 'fail'}"
     else:
-        head = "the run fails" if others else f"{_counted(len(aliases), 'model')}, no failure"
+        head = "the run fails" if others else f"{counted(len(aliases), 'model')}, no failure"
     yield from (f"## pytest-embedeval: {head}", "")
     for alias in aliases:
         yield from _judged(alias, models.get(alias), [row for row in report.verdicts if row.model == alias])
@@ -118,9 +119,9 @@ def _judged(alias: str, model: ModelInfo | None, verdicts: Sequence[Verdict]) ->
             yield f"  - {_place(verdict)}: {escaped(verdict.reason)}"
         yield from _more(len(failed), "  - ")
     elif unsure:
-        yield f"- ⚠️ {name} passes; {unsure} of {_counted(len(deciding), 'rule')} inconclusive{gained}"
+        yield f"- ⚠️ {name} passes; {unsure} of {counted(len(deciding), 'rule')} inconclusive{gained}"
     elif deciding:
-        yield f"- ✅ {name} passes {_counted(len(deciding), 'rule')}{gained}"
+        yield f"- ✅ {name} passes {counted(len(deciding), 'rule')}{gained}"
     elif model is not None and not model.error:
         yield f"- ➖ {name} was measured; no rule judges it"
 
@@ -236,7 +237,7 @@ def _index(row: IndexRow) -> list[str]:
         f"{_number(row.p50_ms, 3)}, {_number(row.p95_ms, 3)}",
         _number(row.exact_p50_ms, 3),
         _number(row.build_s, 2),
-        size(row.bytes),
+        shown_size(row.bytes),
     ]
 
 
@@ -296,10 +297,6 @@ def _place(verdict: Verdict) -> str:
 
 def _key(row: Verdict | Comparison) -> tuple[str, str, str, str, str]:
     return row.model, row.suite, row.dataset, row.metric, row.rule
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from tabulate import tabulate
 
 from pytest_embedeval.gate import Cost, StageRow, Verdict, signed
+from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import IndexRow, Report, UsageRow
 
@@ -104,13 +105,8 @@ def _index_line(row: IndexRow) -> str:
     return (
         f"{'index':<10}  {row.model} {row.suite}/{row.dataset}: {row.index}: {row.recall:.1%} of the exact top ten "
         f"(one-sided 95 % [{row.low:.1%}, {row.high:.1%}]); p50 {row.p50_ms:.2g} ms instead of {row.exact_p50_ms:.2g} "
-        f"ms{p95}; built in {row.build_s:.1f} s; {size(row.bytes)}"
+        f"ms{p95}; built in {row.build_s:.1f} s; {shown_size(row.bytes)}"
     )
-
-
-def size(number: int) -> str:
-    """Return a number of bytes for people."""
-    return f"{number / 2**20:,.1f} MiB" if number >= 2**20 else f"{number / 2**10:,.1f} KiB"
 
 
 def _stage_lines(rows: Iterable[StageRow]) -> Iterator[str]:
@@ -128,15 +124,16 @@ def _usage_line(usage: UsageRow) -> str:
     again = f" ({usage.retries:,} of them again)" if usage.retries else ""
     tokens = "unknown tokens" if usage.tokens is None else f"{usage.tokens:,} tokens"
     cost = "price unknown" if usage.cost_usd is None else _dollars(usage.cost_usd)
-    line = f"{'usage':<10}  {usage.model}: {_counted(usage.requests, 'request')}{again}, "
-    return line + f"{_counted(usage.texts, 'text')}, {tokens}, {cost}"
+    line = f"{'usage':<10}  {usage.model}: {counted(usage.requests, 'request')}{again}, "
+    return line + f"{counted(usage.texts, 'text')}, {tokens}, {cost}"
 
 
 def _dollars(amount: float) -> str:
     return "less than $0.0001" if 0 < amount < 0.0001 else f"${amount:.4f}"
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s: `1 model`, `2,000 models`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

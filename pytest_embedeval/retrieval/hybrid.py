@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_embedeval.models.searching import Fusion
+from pytest_embedeval.retrieval.listed import Lists
 from pytest_embedeval.retrieval.ranked import Ranker, Rankings
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 DEPTH = 1000  # documents that each side may name for a query
 _DECIMALS = 6  # scores that differ by less are the same
 _RRF = 60  # Cormack, Clarke, Buettcher 2009
-_PAIRS = 4096
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,17 @@ class Pool:
         Documents of the corpus.
     depth
         How many documents each may name for a query; what is held grows with queries × depth.
+
+    Attributes
+    ----------
+    vectors, words
+        The two searches.
+    documents
+        Positions of those found, int64 array [n, 2 · depth at most], ascending; -1 for none.
     """
 
     def __init__(self, vectors: Ranker, words: Ranker, size: int, depth: int = DEPTH) -> None:
+        self.vectors, self.words = vectors, words
         sides = [_Side.of(each, size, depth) for each in (vectors, words)]
         documents = np.concatenate([side.documents for side in sides], axis=1)
         order = np.argsort(documents, axis=1, kind="stable")
@@ -80,7 +88,7 @@ class Pool:
         return FusedRanker(self.documents, np.where(self.documents >= 0, scores, np.float32(-np.inf)))
 
 
-class FusedRanker:
+class FusedRanker(Lists):
     """Ranks the documents of a pool; no other document is returned.
 
     Parameters
@@ -92,32 +100,18 @@ class FusedRanker:
     """
 
     def __init__(self, documents: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-        self._documents = documents
-        self._scores = scores
+        super().__init__()
+        self.found = Rankings(documents, scores)
 
     def search(self, k: int) -> Rankings:
         """Return the k best documents of every query; equal scores stand in the order of the corpus."""
         order = self._order[:, :k]
-        documents = np.take_along_axis(self._documents, order, axis=1)
-        return Rankings(documents, np.take_along_axis(self._scores, order, axis=1))
-
-    def count_at_least(self, queries: NDArray[np.int64], bounds: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return how many documents of the pool score at least `bounds[i]` for query `queries[i]`; int64 array."""
-        counts: NDArray[np.int64] = np.count_nonzero(self._scores[queries] >= bounds[:, None], axis=1)
-        return counts
-
-    def score(self, queries: NDArray[np.int64], documents: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the score of each pair, -inf where the document is not in the pool; float32 array."""
-        scores = np.full(len(queries), -np.inf, dtype=np.float32)
-        for start in range(0, len(queries), _PAIRS):
-            block = slice(start, start + _PAIRS)
-            row, place = np.nonzero(self._documents[queries[block]] == documents[block, None])
-            scores[start + row] = self._scores[queries[start + row], place]
-        return scores
+        documents = np.take_along_axis(self.found.documents, order, axis=1)
+        return Rankings(documents, np.take_along_axis(self.found.scores, order, axis=1))
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
-        return np.argsort(-self._scores, axis=1, kind="stable")
+        return np.argsort(-self.found.scores, axis=1, kind="stable")
 
 
 def _scaled(scores: NDArray[np.float64], kept: NDArray[np.bool_], ended: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEEPEST = 1000  # places that an engine is asked for at most
+_PAIRS = 4096  # looked up at once
 
 
 class Lists:
@@ -51,7 +52,9 @@ class Lists:
 
     def score(self, queries: NDArray[np.int64], documents: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the score of each pair, -inf for a document that is not in the list of the query; float32 array."""
-        at = self.found.documents[queries] == documents[:, None]
-        scores = np.where(at, self.found.scores[queries], np.float32(-np.inf))
-        best: NDArray[np.float32] = scores.max(axis=1, initial=-np.inf)
-        return best
+        scores = np.full(len(queries), -np.inf, dtype=np.float32)
+        for start in range(0, len(queries), _PAIRS):
+            block = slice(start, start + _PAIRS)
+            row, place = np.nonzero(self.found.documents[queries[block]] == documents[block, None])
+            scores[start + row] = self.found.scores[queries[start + row], place]
+        return scores
