@@ -109,7 +109,9 @@ def _load(given: str, arguments: argparse.Namespace, settings: Settings) -> _Giv
 
 def _told_format(path: Path) -> str:
     if path.is_dir():
-        return "wands" if (path / "product.csv").exists() else "beir"
+        from pytest_embedeval.datasets.wands import PRODUCTS
+
+        return "wands" if (path / PRODUCTS).exists() else "beir"
     return {".tsv": "morphology", ".jsonl": "jsonl", ".csv": "csv"}.get(path.suffix, "squad")
 
 
