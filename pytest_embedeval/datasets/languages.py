@@ -1,4 +1,4 @@
-"""What the language of a text decides: its small letters, where its words end, and whether it is the one expected."""
+"""Which language a text is in, and whether it is the one expected; its words without signs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from pytest_embedeval.languages import lower, primary
+
 # py3langid 0.4 on 2,518 English and 5,057 Turkish questions, sentences and passages of XQuAD, TQuAD and the medical
 # set: from 40 letters and a confidence of 0.8 on, 1 and 0 of them were taken for another language, and 97 % and 99 %
 # were recognised. From 20 letters and 0.5 on it was 6 and 6. The first 256 characters tell as much as a whole passage.
@@ -14,7 +16,6 @@ _LETTERS = 40
 _CONFIDENCE = 0.8
 _CHARACTERS = 256
 
-_TURKIC = {"tr", "az"}
 # Members of one macrolanguage (ISO 639-3), by the codes of the identifier and of users: neither is a mistake.
 _MACROLANGUAGE = {
     **dict.fromkeys(("nb", "nn"), "no"),
@@ -28,34 +29,6 @@ _MACROLANGUAGE = {
 }
 _NO_LANGUAGE = "zxx"
 _COMMON = frozenset(" abcdefghijklmnopqrstuvwxyzçğıöşü0123456789")  # need not be looked at one by one
-
-
-def primary(language: str | None) -> str:
-    """Return the language of a BCP 47 code without script and region, `""` for None.
-
-    >>> primary("tr-TR")
-    'tr'
-    """
-    return (language or "").replace("_", "-").split("-")[0].lower()
-
-
-def is_turkic(language: str | None) -> bool:
-    """Whether the language has two letters i, and sets its suffixes off with an apostrophe."""
-    return primary(language) in _TURKIC
-
-
-def lower(text: str, language: str | None = None) -> str:
-    """Return the text in NFC and in lower case as its language writes it.
-
-    >>> lower("İSTANBUL'DA KIŞ", "tr")
-    "istanbul'da kış"
-
-    Turkish and Azerbaijani have two letters i: İ/i and I/ı. Everywhere else Python's rules hold.
-    """
-    text = unicodedata.normalize("NFC", text)
-    if is_turkic(language):
-        text = text.replace("İ", "i").replace("I", "ı")
-    return text.lower().replace("i\N{COMBINING DOT ABOVE}", "i")
 
 
 def plain(text: str, language: str | None = None) -> str:

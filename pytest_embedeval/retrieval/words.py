@@ -6,41 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 
 import regex
 
-from pytest_embedeval.datasets.languages import is_turkic, lower, primary
-from pytest_embedeval.errors import MissingExtraError, UsageError
-
-STEMMED = {
-    "ar": "arabic",
-    "da": "danish",
-    "de": "german",
-    "el": "greek",
-    "en": "english",
-    "es": "spanish",
-    "fi": "finnish",
-    "fr": "french",
-    "hu": "hungarian",
-    "it": "italian",
-    "nl": "dutch",
-    "no": "norwegian",
-    "pt": "portuguese",
-    "ro": "romanian",
-    "ru": "russian",
-    "sv": "swedish",
-    "tr": "turkish",
-}
+from pytest_embedeval.errors import MissingExtraError
+from pytest_embedeval.languages import language_of, lower, stop_words
 
 _APOSTROPHES = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}", "''")
 _BEYOND_LATIN = re.compile("[\u0300-\U0010ffff]")
 _MARK = regex.compile(r"\p{M}")  # without its vowel signs, Hindi would be other words
 _WORD, _MARKED_WORD = re.compile(r"[^\W_]+"), regex.compile(r"[\p{L}\p{M}\p{N}]+")
-# What they look for first is the apostrophe, which is rare.
-_SUFFIX = re.compile(r"'(?<=\w')\w+")  # Ankara'da is found by Ankara
-_POSSESSIVE = re.compile(r"'(?<=\w')s\b")
-_INSIDE = re.compile(r"'(?<=\w')(?=\w)")  # don't stays one word
 
 Stem = Callable[[list[str]], list[str]]
 
@@ -75,10 +50,7 @@ class Analyser:
             small = small.translate(_APOSTROPHES)
             marked = _MARK.search(small) is not None
         if "'" in small:
-            if is_turkic(self.language):
-                small = _SUFFIX.sub("", small)
-            elif primary(self.language) == "en":
-                small = _INSIDE.sub("", _POSSESSIVE.sub("", small))
+            small = language_of(self.language).without_suffixes(small)
         return _MARKED_WORD.findall(small) if marked else _WORD.findall(small)
 
     def stems(self, words: list[str]) -> list[str]:
@@ -99,24 +71,7 @@ class Analyser:
 
     @cached_property
     def _stem(self) -> Stem:
-        return _stemmer(STEMMED.get(primary(self.language)) if self.stemmer == "snowball" else None)
-
-
-@cache
-def stop_words(language: str | None) -> frozenset[str]:
-    """Return the stop words of a language, in lower case.
-
-    Raises
-    ------
-    UsageError
-        None are known for it.
-    """
-    code = primary(language)
-    source = files(__package__) / "stop_words" / f"{code}.txt"
-    if not code or not source.is_file():
-        known = sorted(path.name.removesuffix(".txt") for path in (files(__package__) / "stop_words").iterdir())
-        raise UsageError(f"stop_words=drop: no stop words are known for language {language!r}, but for {known}")
-    return frozenset(source.read_text(encoding="utf-8").split())
+        return _stemmer(language_of(self.language).stemmer if self.stemmer == "snowball" else None)
 
 
 @cache

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pytest_embedeval.datasets import load_squad
-from pytest_embedeval.datasets.languages import is_known, is_same, languages_of, lower, plain, primary
+from pytest_embedeval.datasets.languages import is_known, is_same, languages_of, plain
+from pytest_embedeval.languages import lower, primary
 
 TURKISH = "Böbrekler kanı süzer ve fazla suyu idrarla dışarı atar; günde yaklaşık iki litre."
 ENGLISH = "The kidneys filter the blood and pass the surplus water on as urine, two litres a day."

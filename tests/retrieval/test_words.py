@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from pytest_embedeval.datasets.languages import lower
 from pytest_embedeval.errors import UsageError
-from pytest_embedeval.retrieval.words import Analyser, stop_words
+from pytest_embedeval.languages import lower, stop_words
+from pytest_embedeval.retrieval.words import Analyser
 
 TURKISH = [
     ("İstanbul", "istanbul"),
