@@ -13,7 +13,7 @@ from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.settings import FORMATS, DatasetTable, Settings, load_settings, project_root
 
 if TYPE_CHECKING:
-    from pytest_embedeval.datasets import RetrievalData, WordData
+    from pytest_embedeval.datasets import AnyData, RetrievalData
     from pytest_embedeval.findings import Finding
 
 _UNANSWERED = {"unanswered-questions", "queries-without-relevant"}
@@ -24,7 +24,7 @@ _EXAMPLES = """\
   pytest-embedeval doctor medical
       a data set that pyproject.toml or embedeval.toml names
   pytest-embedeval doctor questions.json --language tr
-      a file in SQuAD format (or .tsv: morphology items)
+      a file in SQuAD format (or .tsv: word forms, graded pairs, minimal pairs)
   pytest-embedeval doctor test.json --against train.json --language tr
       what of the test data stands in the training data too
 """
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = _load(arguments.dataset, arguments, settings)
     other = _load(arguments.against, arguments, settings).data if arguments.against else None
     if other is not None and not (isinstance(given.data, RetrievalData) and isinstance(other, RetrievalData)):
-        raise UsageError("--against compares queries and documents; morphology items have none")
+        raise UsageError("--against compares queries and documents; items have none")
     _print(None, _identity(given))
     _print("Findings", _findings(given))
     if isinstance(given.data, RetrievalData):
@@ -81,7 +81,7 @@ class _Given:
         Whether a run would refuse it for its questions without an answer.
     """
 
-    data: RetrievalData | WordData
+    data: AnyData
     table: DatasetTable
     is_refused: bool = False
 
@@ -108,11 +108,15 @@ def _load(given: str, arguments: argparse.Namespace, settings: Settings) -> _Giv
 
 
 def _told_format(path: Path) -> str:
+    from pytest_embedeval.datasets.load import told_items
+
     if path.is_dir():
         from pytest_embedeval.datasets.wands import PRODUCTS
 
         return "wands" if (path / PRODUCTS).exists() else "beir"
-    return {".tsv": "morphology", ".jsonl": "jsonl", ".csv": "csv"}.get(path.suffix, "squad")
+    if path.suffix == ".tsv":
+        return told_items(path)
+    return {".jsonl": "jsonl", ".csv": "csv"}.get(path.suffix, "squad")
 
 
 def _print(title: str | None, lines: Iterable[str]) -> None:
@@ -129,7 +133,7 @@ def _identity(given: _Given) -> Iterator[str]:
     if isinstance(data, RetrievalData):
         sizes = f"{len(data.queries):,} queries, {len(data.documents):,} documents, {len(data.judgements):,} judgements"
     else:
-        sizes = f"{len(data.items):,} items, {sum(len(item.distractors) for item in data.items):,} distractors"
+        sizes = f"{len(data.items):,} {data.UNIT}, {data.candidates:,} texts to choose from"
     yield f"{data.name}: {given.table.path}"
     yield f"{sizes}, language {data.language or 'not set'}"
     yield data.fingerprint

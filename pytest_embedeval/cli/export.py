@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_free(folder)
     data = load_entry(arguments.dataset, settings.datasets[arguments.dataset])
     if not isinstance(data, RetrievalData):
-        raise UsageError(f"{data.name!r} holds words; only documents and queries can be exported")
+        raise UsageError(f"{data.name!r} holds no documents; only documents and queries can be exported")
     export_beir(data, folder)
     print(
         f"{folder}: {len(data.documents):,} documents, {len(data.queries):,} queries, {len(data.judgements):,} grades"

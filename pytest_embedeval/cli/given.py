@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_embedeval.errors import UsageError, did_you_mean
-from pytest_embedeval.settings import FORMATS, DatasetTable, Settings
+from pytest_embedeval.settings import FORMATS, ITEM_FORMATS, DatasetTable, Settings
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData
+
+_OF_ITEMS = {form for formats in ITEM_FORMATS.values() for form in formats}
 
 
 def given_data(given: str, settings: Settings, language: str | None = None) -> RetrievalData:
@@ -41,7 +43,7 @@ def given_data(given: str, settings: Settings, language: str | None = None) -> R
         name = path.stem if path.is_file() else path.resolve().name
     data = load_entry(name, table if language is None else replace(table, language=language))
     if not isinstance(data, RetrievalData):
-        raise UsageError(f"{given!r} holds words; only documents can be searched")
+        raise UsageError(f"{given!r} holds no documents that could be searched")
     return data
 
 
@@ -58,7 +60,7 @@ def _guessed(path: Path, settings: Settings) -> DatasetTable:
     else:
         found = ["squad"] if path.suffix == ".json" else []
     if len(found) != 1:
-        formats = ", ".join(name for name in FORMATS if name != "morphology")
+        formats = ", ".join(name for name in FORMATS if name not in _OF_ITEMS)
         raise UsageError(
             f"{path}: its format is not plain; add {settings.heading('datasets', 'NAME')} with path and format "
             f"({formats}) to {settings.file}, and search NAME"

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_embedeval.datasets.duplicates import folded
-from pytest_embedeval.datasets.languages import is_known, is_same, languages_of, plain, primary
+from pytest_embedeval.datasets.items import Item, ItemData
+from pytest_embedeval.datasets.languages import is_known, is_same, languages_of, plain
 from pytest_embedeval.datasets.retrieval import RetrievalData
 from pytest_embedeval.datasets.words import WordData, WordItem
 from pytest_embedeval.findings import Finding
+from pytest_embedeval.languages import primary
 from pytest_embedeval.models.catalogue import catalogue
 
 if TYPE_CHECKING:
@@ -34,12 +36,16 @@ _CHARACTERS_PER_TOKEN = {"english": {"en": 4.9, "tr": 2.4}, "multilingual": {"en
 _SPECIAL_TOKENS = 2
 
 
-def examine(data: RetrievalData | WordData) -> tuple[Finding, ...]:
+def examine(data: RetrievalData | ItemData[Item]) -> tuple[Finding, ...]:
     """Return what is odd or worth knowing about the data, beyond what its loader has found (`data.findings`).
 
     Loads no model of the matrix; the language identifier takes about 0.6 s on its first use in a process.
     """
-    found = _of_words(data) if isinstance(data, WordData) else _of_retrieval(data)
+    found: Iterator[Finding] = iter(())
+    if isinstance(data, RetrievalData):
+        found = _of_retrieval(data)
+    elif isinstance(data, WordData):
+        found = _of_words(data)
     known = {finding.kind for finding in data.findings}
     # The loader has said why these have none.
     if "unanswered-questions" in known:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pytest_embedeval.datasets.items import Item, ItemData
 from pytest_embedeval.datasets.retrieval import RetrievalData
-from pytest_embedeval.datasets.words import WordData
 from pytest_embedeval.errors import DatasetError, did_you_mean
 
 DOCUMENT = "document"  # the first relevant document of a query: queries that share it are not independent
-_OF_ITEMS = ("category", "features", "lemma", "source")
 
 
-def fields_by_id(data: RetrievalData | WordData, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return id -> field -> value of each query, and of each document where it has the field; of each item of words.
+def fields_by_id(data: RetrievalData | ItemData[Item], names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return id -> field -> value of each query, and of each document where it has the field; of each item.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ def clusters_of(data: RetrievalData, name: str) -> dict[str, str]:
     return {identity: fields.get(identity, {}).get(name) or f"\0{identity}" for identity in data.query_ids}
 
 
-def judged_apart(data: RetrievalData | WordData, clusters: str | None = None) -> tuple[int, str]:
+def judged_apart(data: RetrievalData | ItemData[Item], clusters: str | None = None) -> tuple[int, str]:
     """Return on how many differences a comparison on this data rests, and what they are, in words.
 
     Parameters
@@ -52,19 +51,17 @@ def judged_apart(data: RetrievalData | WordData, clusters: str | None = None) ->
     clusters
         Field whose values make queries one.
     """
-    ids, things = (
-        (data.query_ids, "queries") if isinstance(data, RetrievalData) else ([item.id for item in data.items], "items")
-    )
+    ids, things = (data.query_ids, "queries") if isinstance(data, RetrievalData) else (data.ids, data.UNIT)
     if clusters is None:
         return len(ids), things
     fields = fields_by_id(data, [clusters])
     return len({fields.get(identity, {}).get(clusters, "") for identity in ids}), f"clusters by {clusters}"
 
 
-def _column(data: RetrievalData | WordData, name: str) -> Iterable[tuple[str, str]]:
-    if isinstance(data, WordData):
-        if name not in _OF_ITEMS:
-            raise DatasetError(_unknown(data.name, name, _OF_ITEMS))
+def _column(data: RetrievalData | ItemData[Item], name: str) -> Iterable[tuple[str, str]]:
+    if not isinstance(data, RetrievalData):
+        if name not in data.FIELDS:
+            raise DatasetError(_unknown(data.name, name, data.FIELDS))
         return ((item.id, str(getattr(item, name))) for item in data.items)
     sides: list[tuple[Sequence[str], Mapping[str, Sequence[str]]]] = [
         (data.document_ids, data.document_fields),

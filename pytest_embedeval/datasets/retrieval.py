@@ -68,6 +68,8 @@ class RetrievalData:
         Further columns by name (title, topic …), each as long as its side.
     protocol
         How the data was read (target, duplicates …): part of the fingerprint.
+    variants
+        Kind -> query id -> another wording of that query, written by people; no part of the fingerprint.
     findings
         What the loader noticed.
     """
@@ -82,6 +84,7 @@ class RetrievalData:
     document_fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
     query_fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
     protocol: Mapping[str, str] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     @property

@@ -1,7 +1,8 @@
-"""The article's random negatives: for each query a document drawn at random, never one with the answer's text."""
+"""Triplets of a query, its document and another one: drawn at random, as in the article, or hard to tell apart."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,15 +36,7 @@ def random_triplets(data: RetrievalData, seed: int = 42) -> NDArray[np.int64]:
         A query for which every document is relevant.
     """
     generator = np.random.default_rng(seed)
-    relevant: dict[int, list[int]] = {}
-    for query, document, grade in zip(
-        data.judgements.query.tolist(),
-        data.judgements.document.tolist(),
-        data.judgements.grade.tolist(),
-        strict=True,
-    ):
-        if grade > 0:
-            relevant.setdefault(query, []).append(document)
+    relevant = _relevant(data)
     texts = [folded(text) for text in data.documents]
     rows = []
     for query, positives in relevant.items():
@@ -57,3 +50,41 @@ def random_triplets(data: RetrievalData, seed: int = 42) -> NDArray[np.int64]:
             negative = int(generator.integers(len(texts)))
         rows.append((query, positives[0], negative))
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+
+def hard_triplets(data: RetrievalData) -> NDArray[np.int64]:
+    """Return each query with its first relevant document and each of its hard negatives.
+
+    Hard are the documents that were judged and found not relevant; for a query without such, those that share their
+    title with the relevant one. None has the text of a relevant document.
+
+    Returns
+    -------
+    int64 array [m, 3]
+        Query, its first relevant document, and a hard negative; no row for a query without any.
+    """
+    relevant, judged = _relevant(data), _documents(data, lambda grade: grade <= 0)
+    titles = data.document_fields.get("title", ())
+    on_topic: dict[str, list[int]] = {}
+    for document, title in enumerate(titles):
+        on_topic.setdefault(title, []).append(document)
+    texts = [folded(text) for text in data.documents]
+    rows = []
+    for query, positives in relevant.items():
+        gold = {texts[document] for document in positives}
+        near = judged.get(query) or (on_topic[titles[positives[0]]] if titles else [])
+        rows += [(query, positives[0], document) for document in near if texts[document] not in gold]
+    return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+
+def _relevant(data: RetrievalData) -> dict[int, list[int]]:
+    return _documents(data, lambda grade: grade > 0)
+
+
+def _documents(data: RetrievalData, is_wanted: Callable[[int], bool]) -> dict[int, list[int]]:
+    """Return query -> its documents of the wanted grades, in the order of the judgements."""
+    found: dict[int, list[int]] = {}
+    for query, document, grade in zip(*(column.tolist() for column in data.judgements.columns), strict=True):
+        if is_wanted(grade):
+            found.setdefault(query, []).append(document)
+    return found

@@ -20,6 +20,7 @@ from pytest_embedeval.settings.tables import (
     DEVICES,
     FORMATS,
     GITHUB,
+    ITEM_FORMATS,
     POLICIES,
     RULE_KEYS,
     DatasetTable,
@@ -37,6 +38,7 @@ _FIELD_TYPES: dict[str, type] = {
 }
 _EXAMPLES = {"beats": "bm25", "slices": "title", "devices": "cuda:0", "fields": "product_name"}
 _OF_ALL_FORMATS = ("path", "format", "language", "slices", "clusters", "beats")
+_OF_RETRIEVAL = ("variants", "parallel", "parallel_language")
 _PLAIN: dict[str, type] = {
     "out": str,
     "device": str,
@@ -188,8 +190,11 @@ class _Reader:
             if name in values and values[name] not in known:
                 raise self.fail(f"{key}.{name}", f"must be one of {', '.join(known)}, not {values[name]!r}")
         self._check_keys_of_format(key, values)
-        if values["format"] != "hub" or (self.root / values["path"]).is_dir():
-            values["path"] = str(self.root / values["path"])
+        for name in ("path", "variants", "parallel"):
+            if name in values and not self._is_remote(values["format"], values[name]):
+                values[name] = str(self.root / values[name])
+        if "parallel" in values and not ("language" in values and "parallel_language" in values):
+            raise self.fail(f"{key}.parallel", "needs language and parallel_language, such as tr and en")
         for name in values.get("beats", ()):
             if name not in BEATEN:
                 raise self.fail(f"{key}.beats", f"{name!r} is unknown; {did_you_mean(name, BEATEN)}")
@@ -197,8 +202,13 @@ class _Reader:
             values[name] = tuple(values.get(name, ()))
         return DatasetTable(**values)
 
+    def _is_remote(self, format: str, path: str) -> bool:
+        """Whether a path names no file: the id of a data set on a hub, or an installed package."""
+        return format in ("hub", "turkmorfbench") and not (self.root / path).exists()
+
     def _check_keys_of_format(self, key: str, values: Mapping[str, Any]) -> None:
-        known = (*_OF_ALL_FORMATS, *FORMATS[values["format"]])
+        is_retrieval = not any(values["format"] in formats for formats in ITEM_FORMATS.values())
+        known = (*_OF_ALL_FORMATS, *(_OF_RETRIEVAL if is_retrieval else ()), *FORMATS[values["format"]])
         for name in values:
             if name not in known:
                 problem = f'format = "{values["format"]}" has no such key; it knows {", ".join(known)}'

@@ -21,6 +21,15 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "csv": (*_OF_PAIRS, *_POLICIES_OF_DATA),
     "hub": ("split", "revision", *_OF_PAIRS, *_POLICIES_OF_DATA),
     "morphology": (),
+    "turkmorfbench": (),
+    "similarity": (),
+    "minimal_pairs": (),
+}
+# The argument of a test -> the formats it runs on; `dataset` runs on all others, `parallel` on what has a translation.
+ITEM_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "words": ("morphology", "turkmorfbench"),
+    "sentences": ("similarity",),
+    "minimal_pairs": ("minimal_pairs",),
 }
 BEATEN = ("bm25", "hybrid:bm25", "hybrid:vectors")
 POLICIES = ("observed", "strict", "proven")
@@ -69,6 +78,7 @@ class DatasetTable:
     `FORMATS` says which keys a format knows. None, and no fields, stand for what its loader takes without the key; an
     empty `no_relevant` becomes what the format has: in WANDS a sample leaves queries without a product, which are
     left out, and elsewhere they are an error. `beats` names what the suite `lexical` requires of each embedding model.
+    `variants` is a file of other wordings of the queries, `parallel` the same data in the language `parallel_language`.
     """
 
     path: str
@@ -92,10 +102,18 @@ class DatasetTable:
     slices: tuple[str, ...] = ()
     clusters: str | None = None
     beats: tuple[str, ...] = ()
+    variants: str | None = None
+    parallel: str | None = None
+    parallel_language: str | None = None
 
     def __post_init__(self) -> None:
         if not self.no_relevant:
             object.__setattr__(self, "no_relevant", "skip" if self.format == "wands" else "error")
+
+    @property
+    def argument(self) -> str:
+        """The argument of tests that run on this data set."""
+        return next((name for name, formats in ITEM_FORMATS.items() if self.format in formats), "dataset")
 
     @property
     def kept_fields(self) -> tuple[str, ...]:

@@ -105,10 +105,28 @@ def test_word_forms_are_told_by_their_ending(folder: Path, capsys: pytest.Captur
     lines = (ROOT / "fixtures" / "morphology_tr.tsv").read_text(encoding="utf-8")
     (folder / "words.tsv").write_text(lines, encoding="utf-8")
     out = told(capsys, "words.tsv", "--language", "tr")
-    assert "224 items, 672 distractors, language tr" in out
+    assert re.search(r"\b640 items, 2,\d\d\d texts to choose from, language tr", out)
     assert "Findings - none" in out
-    assert "which 224 items show" in out
+    assert "which 640 items show" in out
     assert "Documents cut off" not in out
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("similarity_tr", "270 pairs, 270 texts to choose from, language tr"),
+        ("confusions_tr", "120 pairs, 240 texts to choose from, language tr"),
+        ("morphology_de", "180 items, 900 texts to choose from, language tr"),
+    ],
+)
+def test_pairs_are_told_by_their_columns(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, size: str
+) -> None:
+    text = (ROOT / "fixtures" / f"{name}.tsv").read_text(encoding="utf-8")
+    (folder / "some.tsv").write_text(text, encoding="utf-8")
+    out = told(capsys, "some.tsv", "--language", "tr")
+    assert size in out
+    assert "Findings - none" in out
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_model_that_fails_costs_only_its_own_run(project: Path, capsys: pytest
     ("arguments", "message"),
     [
         (("animal", "out"), "no data set 'animal' in embedeval.toml; did you mean 'animals'? Known: animals, words"),
-        (("words", "out"), "'words' holds words; only documents and queries can be exported"),
+        (("words", "out"), "'words' holds no documents; only documents and queries can be exported"),
         (("animals", "out", "--models="), "the model matrix is empty"),
         (("animals", "out", "--models=minilm-eng"), "did you mean 'minilm-en'?"),
         (("animals", "out", "--models=bm25,bm25"), "2 models are called 'bm25'"),

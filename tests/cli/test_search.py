@@ -326,7 +326,7 @@ def test_the_language_says_how_words_are_read(capsys: pytest.CaptureFixture[str]
     ("arguments", "message"),
     [
         (("animal", "x"), "'animal' is neither a data set named in embedeval.toml nor a file or folder; did you mean"),
-        (("words", "x"), "'words' holds words; only documents can be searched"),
+        (("words", "x"), "'words' holds no documents that could be searched"),
         (("kept.csv", "x"), "kept.csv: its format is not plain; add [datasets.NAME] with path and format (squad, "),
         (("pets/qrels", "x"), "pets/qrels: its format is not plain"),
         (("animals", ""), "the query is empty"),

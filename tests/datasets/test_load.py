@@ -51,14 +51,14 @@ def test_an_option_of_another_format_is_the_callers_mistake(organs: Path) -> Non
         load_dataset(organs, format="beir", target="answer")
 
 
-@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"morphology"}))
+@pytest.mark.parametrize("format", sorted(_LOADERS))
 def test_every_loader_takes_the_keys_of_its_format_and_no_other(format: str) -> None:
     loader: Callable[..., RetrievalData] = _LOADERS[format]
     taken = set(signature(loader).parameters) - {"path", "name", "language"}
     assert taken == set(FORMATS[format])
 
 
-@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"morphology"}))
+@pytest.mark.parametrize("format", sorted(_LOADERS))
 def test_a_table_without_options_stands_for_the_defaults_of_the_loader(format: str) -> None:
     table = DatasetTable("x", format)
     loader: Callable[..., RetrievalData] = _LOADERS[format]
@@ -107,7 +107,7 @@ def test_options_of_an_entry_reach_the_loader(tmp_path: Path) -> None:
     assert data.protocol["seed"] == "1"
 
 
-@pytest.mark.parametrize("name", ["medical", "morphology_tr"])
+@pytest.mark.parametrize("name", ["medical", "morphology_tr", "similarity_tr", "confusions_tr"])
 def test_the_data_sets_of_this_project_can_be_read(name: str) -> None:
     data = load_entry(name, load_settings(ROOT).datasets[name])
     assert (data.name, data.language, data.findings) == (name, "tr", ())
