@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
+import math
 import re
 import statistics
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_embedeval.datasets import RetrievalData, load_dataset
-from pytest_embedeval.datasets.languages import lower
+from pytest_embedeval.datasets import RetrievalData, WordItem, load_dataset, load_minimal_pairs, load_sentences
 from pytest_embedeval.datasets.words import load_words
+from pytest_embedeval.languages import language_of, lower
 from pytest_embedeval.retrieval.words import Analyser
 from tests.conftest import ROOT
 
@@ -25,6 +26,14 @@ PARAGRAPHS = [paragraph for article in MEDICAL["data"] for paragraph in article[
 QUESTIONS = [(question, paragraph["context"]) for paragraph in PARAGRAPHS for question in paragraph["qas"]]
 words = Analyser("tr").words
 WORDS = load_words(ROOT / "fixtures" / "morphology_tr.tsv").items
+GERMAN = load_words(ROOT / "fixtures" / "morphology_de.tsv").items
+
+
+def table_of(name: str) -> list[dict[str, str]]:
+    """Return the rows of a tab-separated file of ours."""
+    with (ROOT / "fixtures" / name).open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
 
 TURKISH = set("abcçdefgğhıijklmnoöprsştuüvyzâîû")
 LATIN = TURKISH | set("qwxé") | {"µ"}
@@ -129,34 +138,231 @@ def test_the_seven_pairs_of_the_article_are_marked() -> None:
 
 def test_morphology_items_are_many_and_balanced() -> None:
     own = Counter(item.category for item in WORDS if item.source != "article")
-    assert set(own) == {"tense", "person", "case", "plural", "possessive", "negation", "question", "derivation"}
-    assert sum(own.values()) >= 150
+    assert len(WORDS) >= 600
+    assert len(own) >= 14
     assert min(own.values()) >= 24
+    assert {
+        *("tense", "person", "case", "plural", "possessive", "negation", "question", "derivation", "aspect"),
+        *("evidential", "ability", "mood", "copula", "causative", "passive", "reciprocal", "compound"),
+        *("lenition", "vowel_drop", "participle", "converb"),
+    } == set(own)
 
 
-def test_morphology_items_are_unique_and_written_in_the_turkish_alphabet() -> None:
-    pairs = Counter((item.lemma, item.form) for item in WORDS)
+def test_the_card_counts_what_the_file_holds() -> None:
+    card = (ROOT / "fixtures" / "morphology_tr.md").read_text(encoding="utf-8")
+    assert f"{len(WORDS)} items" in card
+    categories = Counter(item.category for item in WORDS)
+    for category, count in categories.items():
+        assert f"| {category} | {count} |" in card
+    for kind, count in Counter(kind for item in WORDS for kind in item.kinds).items():
+        assert f"| `{kind}` | {count:,} |" in card
+
+
+@pytest.mark.parametrize(("items", "letters"), [(WORDS, TURKISH), (GERMAN, set("abcdefghijklmnopqrstuvwxyzäöüß-"))])
+def test_morphology_items_are_unique_and_written_in_the_alphabet(items: Sequence[WordItem], letters: set[str]) -> None:
+    pairs = Counter((item.lemma, item.form) for item in items)
     assert max(pairs.values()) == 1
-    for item in WORDS:
+    for item in items:
         for word in (item.lemma, item.form, *item.distractors):
-            assert set(word) <= TURKISH | {" "}, (item.id, word)
-        assert len(item.distractors) == 3, item.id
+            assert set(word.lower()) <= letters | {" "}, (item.id, word)
+            assert word == unicodedata.normalize("NFC", word)
+        assert len(item.distractors) >= 3, item.id
+        assert len({item.lemma, item.form, *item.distractors}) == 2 + len(item.distractors), item.id
+        assert len(item.kinds) == len(item.distractors), item.id
         assert re.fullmatch(rf"({item.category}|article)-\d+", item.id)
+        assert re.fullmatch(r"(N|V|ADJ|ADV)[A-Z0-9;.+(]?.*", item.features), item.id
 
 
-def test_no_distractor_is_a_form_that_another_item_gives_its_lemma() -> None:
-    forms = {(item.lemma, item.form) for item in WORDS}
-    for item, other in itertools.product(WORDS, WORDS):
-        assert not (item.lemma == other.lemma and other.form in item.distractors), item.id
-    assert all((item.lemma, word) not in forms for item in WORDS for word in item.distractors)
+@pytest.mark.parametrize("items", [WORDS, GERMAN])
+def test_no_distractor_is_a_form_that_another_item_gives_its_lemma(items: Sequence[WordItem]) -> None:
+    forms: dict[str, set[str]] = {}
+    for item in items:
+        forms.setdefault(item.lemma, set()).add(item.form)
+    for item in items:
+        assert not forms[item.lemma].intersection(item.distractors), item.id
 
 
 def test_negation_is_tested_against_the_affirmative() -> None:
+    """The lemma is negative itself, so that the affirmative is a form of another one."""
     for item in WORDS:
         if item.category == "negation":
             assert re.search(r"m[ae]m[ae]k$", item.lemma), item.id
             stem = re.sub(r"m[ae]m[ae]k$", "", item.lemma)
-            assert any(word.startswith(stem[:-1]) for word in item.distractors), item.id
+            assert item.distractors[item.kinds.index("affirmative")].startswith(stem[:-1]), item.id
+    others = [item for item in WORDS if "affirmative" in item.kinds and item.category != "negation"]
+    assert {item.category for item in others} == {"ability"}
+    assert all(re.search(r"[ae]m[ae]m[ae]k$", item.lemma) for item in others)
+
+
+BACK, FRONT = "aıou", "eiöü"
+
+
+def test_every_broken_harmony_really_breaks_it_at_a_suffix() -> None:
+    """The first vowel that differs agrees with the one before it in the form, and disagrees in the distractor."""
+    broken = [
+        (item, word)
+        for item in WORDS
+        for word, kind in zip(item.distractors, item.kinds, strict=True)
+        if kind == "harmony"
+    ]
+    assert len(broken) >= 400
+    assert len({item.category for item, _ in broken}) >= 18
+    for item, word in broken:
+        assert len(word) == len(item.form), item.id
+        changed = [place for place, (one, other) in enumerate(zip(item.form, word, strict=True)) if one != other]
+        assert changed, item.id
+        for place in changed:
+            assert (item.form[place] in BACK) != (word[place] in BACK), (item.id, word)
+            assert {item.form[place], word[place]} <= set(BACK + FRONT), (item.id, word)
+        before = next(letter for letter in reversed(word[: changed[0]]) if letter in BACK + FRONT)
+        assert (before in BACK) == (item.form[changed[0]] in BACK), (item.id, item.form)
+        assert (before in BACK) != (word[changed[0]] in BACK), (item.id, word)
+
+
+def test_broken_harmony_is_no_mere_lack_of_turkish_keys() -> None:
+    for item in WORDS:
+        for word, kind in zip(item.distractors, item.kinds, strict=True):
+            assert kind != "harmony" or word != language_of("tr").to_ascii(item.form), item.id
+
+
+def test_german_items_are_many_and_balanced() -> None:
+    counts = Counter(item.category for item in GERMAN)
+    assert len(GERMAN) >= 150
+    assert set(counts.values()) == {18}
+    assert len(counts) == 10
+    texts = [f"{item.lemma} {item.form}" for item in GERMAN]
+    assert sum(bool(set(text.lower()) & set("äöü")) for text in texts) >= 30
+    assert sum("ß" in text for text in texts) >= 15
+    assert Counter(kind for item in GERMAN for kind in item.kinds)["spelling"] >= 150
+    card = (ROOT / "fixtures" / "morphology_de.md").read_text(encoding="utf-8")
+    assert f"{len(GERMAN)} items" in card
+
+
+ENGLISH: dict[str, Any] = json.loads((ROOT / "fixtures" / "turkish_medical_qa.en.json").read_text(encoding="utf-8"))
+
+
+def test_the_english_side_has_the_same_questions_on_the_same_passages() -> None:
+    for article, english in zip(MEDICAL["data"], ENGLISH["data"], strict=True):
+        assert english["title"] == article["title_en"]
+        for passage, translated in zip(article["paragraphs"], english["paragraphs"], strict=True):
+            assert [q["id"] for q in translated["qas"]] == [q["id"] for q in passage["qas"]]
+            assert [q["question"] for q in translated["qas"]] == [q["question_en"] for q in passage["qas"]]
+            ratio = len(translated["context"]) / len(passage["context"])
+            assert 0.75 < ratio < 1.5, translated["context"][:60]
+
+
+def test_each_english_answer_stands_where_it_says_and_in_no_other_passage() -> None:
+    passages = [passage for article in ENGLISH["data"] for passage in article["paragraphs"]]
+    assert len({passage["context"] for passage in passages}) == 96
+    for passage in passages:
+        assert not set(passage["context"]) & set("ğşıİç"), passage["context"][:60]
+        for question in passage["qas"]:
+            (answer,) = question["answers"]
+            start, text = answer["answer_start"], answer["text"]
+            assert passage["context"][start : start + len(text)] == text, question["id"]
+            assert sum(text.lower() in other["context"].lower() for other in passages) == 1, question["id"]
+
+
+def test_numbers_of_both_languages_agree() -> None:
+    """A dose or a limit that changed in translation would stand out."""
+    differing = []
+    for article, english in zip(MEDICAL["data"], ENGLISH["data"], strict=True):
+        for passage, translated in zip(article["paragraphs"], english["paragraphs"], strict=True):
+            found = [
+                {number.replace(",", ".") for number in re.findall(r"\d+(?:[.,]\d+)?", side["context"])}
+                for side in (passage, translated)
+            ]
+            if not found[0] <= found[1] | {"000"}:
+                differing.append((article["title"], sorted(found[0] - found[1])))
+    assert differing == []
+
+
+INFLECTED = table_of("turkish_medical_qa.inflected.tsv")
+
+
+def test_every_question_has_a_variant_in_other_inflections() -> None:
+    asked = {question["id"]: question["question"] for question, _ in QUESTIONS}
+    assert [row["query_id"] for row in INFLECTED] == list(asked)
+    assert {row["kind"] for row in INFLECTED} == {"inflection"}
+    assert len({row["text"] for row in INFLECTED} | set(asked.values())) == 2 * len(asked)
+    for row in INFLECTED:
+        assert row["text"].endswith("?")
+        assert row["text"] == unicodedata.normalize("NFC", row["text"])
+        letters = {letter for letter in lower(row["text"], "tr") if letter.isalpha()}
+        assert letters - LATIN - {"α", "β"} == set(), row["text"]
+
+
+def test_variants_keep_the_stems_and_change_the_forms() -> None:
+    """Of the longer words, most have their first four letters in the original, and a good part another ending."""
+    asked = {question["id"]: question["question"] for question, _ in QUESTIONS}
+    kept, changed, long = 0, 0, 0
+    for row in INFLECTED:
+        before = [word for word in words(asked[row["query_id"]]) if len(word) > 4]
+        after = [word for word in words(row["text"]) if len(word) > 4]
+        stems = {word[:4] for word in before}
+        kept += sum(word[:4] in stems for word in after)
+        changed += sum(word not in before for word in after)
+        long += len(after)
+        assert set(after) != set(before) or row["text"].split() != asked[row["query_id"]].split()
+    assert kept / long > 0.75
+    assert changed / long > 0.4
+
+
+SIMILARITY = load_sentences(ROOT / "fixtures" / "similarity_tr.tsv").items
+
+
+def test_graded_pairs_use_the_whole_scale() -> None:
+    assert len(SIMILARITY) >= 100
+    bands = Counter(math.ceil(pair.grade) for pair in SIMILARITY)
+    assert set(bands) == {0, 1, 2, 3, 4, 5}
+    assert min(bands.values()) >= 20
+    card = (ROOT / "fixtures" / "similarity_tr.md").read_text(encoding="utf-8")
+    assert f"{len(SIMILARITY)} pairs" in card
+    for kind, count in Counter(pair.kind for pair in SIMILARITY).items():
+        assert f"| `{kind}` | {count} |" in card
+
+
+def test_grades_agree_with_what_each_pair_is() -> None:
+    allowed = {
+        "paraphrase": (4, 5),
+        "close": (3, 5),
+        "related": (1.5, 3.5),
+        "topic": (0.5, 1.5),
+        "unrelated": (0, 0),
+        "negation": (1, 2.5),
+        "antonym": (1, 2.5),
+        "contradiction": (0.5, 2),
+    }
+    for pair in SIMILARITY:
+        low, high = allowed[pair.kind]
+        assert low <= pair.grade <= high, pair.id
+        assert pair.grade * 2 == int(pair.grade * 2)
+        letters = {letter for letter in lower(pair.other, "tr") if letter.isalpha()}
+        assert letters <= LATIN, pair.other
+        assert 3 <= len(pair.other.split()) <= 24, pair.other
+    texts = [*{pair.anchor for pair in SIMILARITY}, *(pair.other for pair in SIMILARITY)]
+    assert len(set(texts)) == len(texts)
+
+
+CONFUSIONS = load_minimal_pairs(ROOT / "fixtures" / "confusions_tr.tsv").items
+
+
+def test_minimal_pairs_are_many_and_balanced() -> None:
+    assert Counter(pair.kind for pair in CONFUSIONS) == dict.fromkeys(("negation", "number", "organ", "topic"), 30)
+    texts = [text for pair in CONFUSIONS for text in (pair.query, pair.positive, pair.negative)]
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        assert text == unicodedata.normalize("NFC", text)
+        assert {letter for letter in lower(text, "tr") if letter.isalpha()} <= LATIN, text
+
+
+def test_minimal_pairs_differ_in_little_but_for_the_topic() -> None:
+    for pair in CONFUSIONS:
+        right, wrong = pair.positive.split(), pair.negative.split()
+        if pair.kind != "topic":
+            changed = Counter(right) - Counter(wrong)
+            assert sum(changed.values()) <= 4, pair.id
+            assert abs(len(right) - len(wrong)) <= 4, pair.id
 
 
 PRODUCTS = ROOT / "fixtures" / "products"
@@ -296,7 +502,10 @@ def test_the_products_load_without_a_finding(queries: str, asked: list[dict[str,
     assert grades == {2: labels["Exact"], 1: labels["Partial"], 0: labels["Irrelevant"]}
 
 
-@pytest.mark.parametrize("name", ["turkish_medical_qa", "morphology_tr", "products"])
+NAMES = sorted({path.name.partition(".")[0] for path in (ROOT / "fixtures").iterdir()})
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_fixture_has_a_card(name: str) -> None:
     card = Path(ROOT / "fixtures" / f"{name}.md").read_text(encoding="utf-8")
     for heading in ("## Origin", "## Size", "## Licence", "## Limits"):
