@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pytest_embedeval.datasets import load_dataset, load_words
+    from pytest_embedeval.crosslingual import evaluate_crosslingual
+    from pytest_embedeval.datasets import load_dataset, load_minimal_pairs, load_sentences, load_variants, load_words
     from pytest_embedeval.evaluate import (
         evaluate_clustering,
         evaluate_morphology,
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     )
     from pytest_embedeval.lexical import evaluate_lexical
     from pytest_embedeval.models import load_model
+    from pytest_embedeval.pairs import evaluate_confusions, evaluate_similarity
+    from pytest_embedeval.perturbations import perturb
     from pytest_embedeval.retrieval.retriever import Retriever
+    from pytest_embedeval.robustness import evaluate_robustness
     from pytest_embedeval.stages import evaluate_stages
     from pytest_embedeval.vectors import Encoded, Store
 
@@ -31,13 +35,21 @@ _ROOMS = {
     "Store": "pytest_embedeval.vectors",
     "load_model": "pytest_embedeval.models",
     "load_dataset": "pytest_embedeval.datasets",
+    "load_minimal_pairs": "pytest_embedeval.datasets",
+    "load_sentences": "pytest_embedeval.datasets",
+    "load_variants": "pytest_embedeval.datasets",
     "load_words": "pytest_embedeval.datasets",
+    "perturb": "pytest_embedeval.perturbations",
     "evaluate_retrieval": "pytest_embedeval.evaluate",
     "evaluate_morphology": "pytest_embedeval.evaluate",
     "evaluate_clustering": "pytest_embedeval.evaluate",
     "evaluate_triplets": "pytest_embedeval.evaluate",
     "evaluate_lexical": "pytest_embedeval.lexical",
     "evaluate_stages": "pytest_embedeval.stages",
+    "evaluate_robustness": "pytest_embedeval.robustness",
+    "evaluate_crosslingual": "pytest_embedeval.crosslingual",
+    "evaluate_similarity": "pytest_embedeval.pairs",
+    "evaluate_confusions": "pytest_embedeval.pairs",
 }
 
 __all__ = [
@@ -46,14 +58,22 @@ __all__ = [
     "Store",
     "__version__",
     "evaluate_clustering",
+    "evaluate_confusions",
+    "evaluate_crosslingual",
     "evaluate_lexical",
     "evaluate_morphology",
     "evaluate_retrieval",
+    "evaluate_robustness",
+    "evaluate_similarity",
     "evaluate_stages",
     "evaluate_triplets",
     "load_dataset",
+    "load_minimal_pairs",
     "load_model",
+    "load_sentences",
+    "load_variants",
     "load_words",
+    "perturb",
 ]
 
 

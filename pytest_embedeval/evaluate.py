@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_embedeval.datasets import RetrievalData, WordData, random_triplets
+from pytest_embedeval.datasets import Item, ItemData, RetrievalData, WordData, hard_triplets, random_triplets
 from pytest_embedeval.gate import Measurement, bounded_mean_interval
 from pytest_embedeval.metrics import Measured, Scores, parse_metric, score_search
 from pytest_embedeval.metrics import clusters as cluster_metrics
@@ -115,7 +115,8 @@ def evaluate_morphology(model: Judged, data: WordData) -> Scores:
     """Score lemma, form and distractors: `morphology.similarity`, `.auc`, `.accuracy`, and the article's mean cosine.
 
     Words are encoded as queries, since they are what people type. `morphology.similarity.article` is the mean over
-    the items marked `article` alone; accuracy is also given by category.
+    the items marked `article` alone; accuracy is also given by category. `morphology.versus.KIND` is the share of
+    distractors of one kind that lie farther from the lemma than the form does: 0.5 is chance.
     """
     encoded = as_encoded(model)
     items = data.items
@@ -127,24 +128,34 @@ def evaluate_morphology(model: Judged, data: WordData) -> Scores:
     ]
     vectors = encoded.vectors(texts, "query")
     lemmas, forms, others = np.split(vectors, [len(items), 2 * len(items)])
-    ids = [item.id for item in items]
-    similarity = word_metrics.similarity(lemmas, forms)
-    hits = word_metrics.accuracy(lemmas, forms, others, owner)
-    pairs = word_metrics.auc(lemmas, forms, [item.lemma for item in items])
+    ids = data.ids
+    similarity = Measured.mean_of(word_metrics.similarity(lemmas, forms), ids, (-1.0, 1.0))
+    accuracy = Measured.mean_of(word_metrics.accuracy(lemmas, forms, others, owner), ids)
     measured = {
-        "morphology.similarity": Measured.mean_of(similarity, ids, (-1.0, 1.0)),
-        "morphology.auc": Measured.mean_of(pairs, ids),
-        "morphology.accuracy": Measured.mean_of(hits, ids),
+        "morphology.similarity": similarity,
+        "morphology.auc": Measured.mean_of(word_metrics.auc(lemmas, forms, [item.lemma for item in items]), ids),
+        "morphology.accuracy": accuracy,
     }
     article = np.array([item.source == "article" for item in items])
     if article.any():
-        measured["morphology.similarity.article"] = _part(similarity, ids, article, (-1.0, 1.0))
-    categories = np.array([item.category for item in items])
-    for category in dict.fromkeys(categories.tolist()):
-        measured[f"morphology.accuracy.{category}"] = _part(hits, ids, categories == category)
+        measured["morphology.similarity.article"] = similarity.part(article)
+    measured |= accuracy.by("morphology.accuracy", [item.category for item in items])
+    measured |= _versus(data, word_metrics.versus(lemmas, forms, others, owner), owner)
     return replace(
         _scores("morphology", encoded, data, measured), encoded=(encoded.about(texts, "query", geometry=True),)
     )
+
+
+def _versus(data: WordData, won: NDArray[np.float64], owner: NDArray[np.int64]) -> dict[str, Measured]:
+    """Return how often the form is nearer than the distractors of each kind, one score per item that has the kind."""
+    kinds = np.array([kind for item in data.items for kind in item.kinds or [""] * len(item.distractors)])
+    measured = {}
+    for kind in filter(None, dict.fromkeys(kinds.tolist())):
+        rows = np.flatnonzero(kinds == kind)
+        held, member = np.unique(owner[rows], return_inverse=True)
+        each = np.bincount(member, weights=won[rows]) / np.bincount(member)
+        measured[f"morphology.versus.{kind}"] = Measured.mean_of(each, [data.items[i].id for i in held.tolist()])
+    return measured
 
 
 def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
@@ -173,14 +184,28 @@ def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -
 
 
 def evaluate_triplets(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
-    """Score each query against the article's random negative: `triplet.accuracy`."""
+    """Score each query against a random negative, as the article draws it, and against hard ones.
+
+    `triplet.accuracy` is the share of queries nearer to their document than to the negative (0.5 is chance),
+    `triplet.margin` by how much their cosines differ, which cannot be compared across models. `….hard` is the same
+    for documents judged not relevant or, without such, on the same topic (`title`); the mean over those of a query.
+    """
     encoded = as_encoded(model)
-    triplets = random_triplets(data, seed)
     queries = encoded.vectors(data.queries, "query")
     documents = encoded.vectors(data.documents, "document")
-    hits = word_metrics.triplet_accuracy(queries[triplets[:, 0]], documents[triplets[:, 1]], documents[triplets[:, 2]])
-    ids = [data.query_ids[query] for query in triplets[:, 0].tolist()]
-    measured = {"triplet.accuracy": Measured.mean_of(hits, ids)}
+    measured = {}
+    for suffix, triplets in (("", random_triplets(data, seed)), (".hard", hard_triplets(data))):
+        if len(triplets):
+            asked, positive, negative = triplets.T
+            margins = word_metrics.similarity(queries[asked], documents[positive]) - word_metrics.similarity(
+                queries[asked], documents[negative]
+            )
+            rows, member = np.unique(asked, return_inverse=True)
+            ids, counts = [data.query_ids[row] for row in rows.tolist()], np.bincount(member)
+            hits = np.bincount(member, weights=word_metrics.nearer(margins)) / counts
+            measured[f"triplet.accuracy{suffix}"] = Measured.mean_of(hits, ids)
+            wide = np.bincount(member, weights=margins) / counts
+            measured[f"triplet.margin{suffix}"] = Measured.mean_of(wide, ids, (-2.0, 2.0), is_compared=False)
     return _scores("triplets", encoded, data, measured, seed=seed)
 
 
@@ -197,7 +222,7 @@ def measurements(scores: Scores) -> list[Measurement]:
 
 def _interval(found: Measured) -> tuple[float | None, float | None]:
     if found.each is None:
-        return None, None
+        return found.interval or (None, None)
     return bounded_mean_interval(found.each, *found.bounds)
 
 
@@ -210,19 +235,10 @@ def as_encoded(model: Judged) -> Encoded:
     return Encoded(model if isinstance(model, Model) else load_model(model))
 
 
-def _part(
-    each: NDArray[np.float64],
-    ids: Sequence[str],
-    rows: NDArray[np.bool_],
-    bounds: tuple[float, float] = (0.0, 1.0),
-) -> Measured:
-    return Measured.mean_of(each[rows], [ids[i] for i in np.flatnonzero(rows).tolist()], bounds)
-
-
 def _scores(
     suite: str,
     encoded: Encoded,
-    data: RetrievalData | WordData,
+    data: RetrievalData | ItemData[Item],
     measured: dict[str, Measured],
     **parameters: str | int,
 ) -> Scores:

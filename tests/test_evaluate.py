@@ -83,9 +83,13 @@ def test_a_constant_encoder_separates_no_words() -> None:
         evaluate_morphology(load_model(constant), WORDS)
     scores = evaluate_morphology(blank(), WORDS)
     assert scores["morphology.auc"] == 0.5
-    assert scores["morphology.accuracy"] == pytest.approx(0.25)
+    guessing = np.mean([1 / (1 + len(item.distractors)) for item in WORDS.items])
+    assert scores["morphology.accuracy"] == pytest.approx(guessing)
     assert scores["morphology.similarity"] == pytest.approx(1.0), "the article's score calls it perfect"
-    assert evaluate_triplets(blank(), MEDICAL)["triplet.accuracy"] == 0.5
+    assert {scores[f"morphology.versus.{kind}"] for kind in ("lemma", "harmony", "affirmative")} == {0.5}
+    negatives = evaluate_triplets(blank(), MEDICAL)
+    assert {negatives[f"triplet.accuracy{suffix}"] for suffix in ("", ".hard")} == {0.5}
+    assert negatives["triplet.margin.hard"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_constant_encoder_forms_no_clusters() -> None:

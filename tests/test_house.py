@@ -11,7 +11,18 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "pytest_embedeval"
 ROOMS = ["models", "datasets", "vectors", "retrieval", "metrics", "gate", "report"]
-ON_TOP = ["search", "evaluate", "lexical", "stages", "plugin", "cli", "__main__"]
+ON_TOP = [
+    "search",
+    "evaluate",
+    "lexical",
+    "stages",
+    "robustness",
+    "crosslingual",
+    "pairs",
+    "plugin",
+    "cli",
+    "__main__",
+]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

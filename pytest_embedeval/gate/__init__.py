@@ -12,6 +12,7 @@ from pytest_embedeval.gate.fusion import FusionRow
 from pytest_embedeval.gate.interval import bounded_mean_interval
 from pytest_embedeval.gate.judge import Judge, Judgement, Update
 from pytest_embedeval.gate.numbers import signed, told_apart
+from pytest_embedeval.gate.perturbed import Perturbed
 from pytest_embedeval.gate.randomisation import sign_flip_p
 from pytest_embedeval.gate.results import Result
 from pytest_embedeval.gate.stages import StageRow
@@ -30,6 +31,7 @@ __all__ = [
     "Judge",
     "Judgement",
     "Measurement",
+    "Perturbed",
     "Place",
     "Policy",
     "QueryChange",

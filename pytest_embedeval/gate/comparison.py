@@ -27,9 +27,14 @@ PRIMARY = {
     "morphology": "morphology.auc",
     "clustering": "silhouette.label",
     "triplets": "triplet.accuracy",
+    "robustness": "robustness.score",
+    "crosslingual": "crosslingual.score",
+    "similarity": "similarity.spearman",
+    "confusions": "confusions.accuracy",
 }
 
-_UNITS = {"morphology": "items", "clustering": "documents"}  # what has a score; elsewhere a query
+# What has a score; elsewhere a query.
+_UNITS = {"morphology": "items", "clustering": "documents", "similarity": "pairs", "confusions": "pairs"}
 
 
 @dataclass(frozen=True)

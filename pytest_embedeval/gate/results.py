@@ -125,7 +125,7 @@ class Result(_Strict):
         versions: Mapping[str, str] | None = None,
         tests: Sequence[str] = (),
     ) -> Result:
-        """Keep scores; numbers that are not finite and times are left out.
+        """Keep scores; numbers that are not finite, times, and what is not compared are left out.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class Result(_Strict):
 
 def _is_kept(name: str, found: Measured) -> bool:
     finite = math.isfinite(found.value) and (found.each is None or bool(np.isfinite(found.each).all()))
-    return finite and not name.endswith("_s")
+    return finite and found.is_compared and not name.endswith("_s")
 
 
 def _kept(found: Measured) -> KeptMetric:

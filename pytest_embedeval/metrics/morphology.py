@@ -84,13 +84,25 @@ def accuracy(lemmas: Matrix, forms: Matrix, distractors: Matrix, owner: NDArray[
     return np.where(nearer > 0, 0.0, 1.0 / (tied + 1))
 
 
-def triplet_accuracy(queries: Matrix, positives: Matrix, negatives: Matrix) -> NDArray[np.float64]:
-    """Return 1 where a query is nearer to its positive than to its negative, 0.5 for a tie, else 0.
+def versus(lemmas: Matrix, forms: Matrix, distractors: Matrix, owner: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return, for each distractor, 1 where the form of its item is nearer to the lemma, 0.5 for a tie, else 0.
 
     Parameters
     ----------
-    queries, positives, negatives
-        Unit vectors, float32 arrays [n, d].
+    lemmas, forms
+        Unit vectors of the items, float32 arrays [n, d].
+    distractors
+        Unit vectors, float32 array [m, d].
+    owner
+        The item of each distractor, int64 array [m].
+
+    Returns
+    -------
+    float64 array [m]
     """
-    margin = similarity(queries, positives) - similarity(queries, negatives)
-    return np.where(np.abs(margin) <= _TIE, 0.5, (margin > 0).astype(np.float64))
+    return nearer(similarity(lemmas, forms)[owner] - similarity(lemmas[owner], distractors))
+
+
+def nearer(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1 where a margin of cosines is positive, 0.5 for a tie, else 0; float64 array [n]."""
+    return np.where(np.abs(margins) <= _TIE, 0.5, (margins > 0).astype(np.float64))

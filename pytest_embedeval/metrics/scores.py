@@ -36,6 +36,10 @@ class Measured:
         Lowest and highest possible score of one row, for the interval.
     worst, best
         The value in the worst and the best order of tied documents; None where no tie touches it.
+    interval
+        One-sided 95 % bounds of a score of the whole; those of a mean follow from `each`.
+    is_compared
+        Whether a reference's value is compared with it. A change, or a rate of errors, is not: what it is made of is.
     """
 
     value: float
@@ -45,13 +49,31 @@ class Measured:
     bounds: tuple[float, float] = (0.0, 1.0)
     worst: float | None = None
     best: float | None = None
+    interval: tuple[float, float] | None = None
+    is_compared: bool = True
 
     @classmethod
     def mean_of(
-        cls, each: NDArray[np.float64], ids: Sequence[str], bounds: tuple[float, float] = (0.0, 1.0)
+        cls,
+        each: NDArray[np.float64],
+        ids: Sequence[str],
+        bounds: tuple[float, float] = (0.0, 1.0),
+        *,
+        is_compared: bool = True,
     ) -> Measured:
         """Make the score that is the arithmetic mean of its rows."""
-        return cls(float(each.mean()), len(each), each, ids, bounds)
+        return cls(float(each.mean()), len(each), each, ids, bounds, is_compared=is_compared)
+
+    def part(self, rows: NDArray[np.bool_]) -> Measured:
+        """Return the mean of some rows alone; there must be one."""
+        assert self.each is not None
+        ids = [self.ids[row] for row in np.flatnonzero(rows).tolist()]
+        return Measured.mean_of(self.each[rows], ids, self.bounds, is_compared=self.is_compared)
+
+    def by(self, name: str, labels: Sequence[str]) -> dict[str, Measured]:
+        """Return one score per label, called `NAME.LABEL`, in the order in which labels first come."""
+        column = np.asarray(labels)
+        return {f"{name}.{label}": self.part(column == label) for label in dict.fromkeys(labels)}
 
 
 class Score(float):

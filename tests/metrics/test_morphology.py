@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pytest_embedeval.metrics.morphology import accuracy, auc, triplet_accuracy
+from pytest_embedeval.metrics.morphology import accuracy, auc, nearer, versus
 from pytest_embedeval.vectors import normalised
 
 RNG = np.random.default_rng(0)
@@ -32,7 +32,8 @@ def test_equal_vectors_score_chance() -> None:
     others, owner = np.full((18, 4), 0.5, dtype=np.float32), np.repeat(np.arange(6), 3)
     assert auc(same, same, list("abcdef")).mean() == 0.5
     assert accuracy(same, same, others, owner).mean() == 0.25
-    assert triplet_accuracy(same, same, same).mean() == 0.5
+    assert versus(same, same, others, owner).mean() == 0.5
+    assert nearer(np.zeros(3)).mean() == 0.5
 
 
 def test_every_distractor_must_be_farther() -> None:
