@@ -10,6 +10,6 @@ def test_retrieval(model, dataset, retrieval, gate):
 
 
 @pytest.mark.needs_vectors
-def test_random_negatives(model, dataset, triplets, gate):
-    """The article draws a random negative for each question; here the draw is scored."""
+def test_negatives(model, dataset, triplets, gate):
+    """The article draws a random negative for each question; here the draw is scored, and so are hard negatives."""
     gate(triplets(model, dataset))

@@ -21,12 +21,19 @@ from pytest_embedeval.plugin.bench import (
 from pytest_embedeval.plugin.closing import Closing
 from pytest_embedeval.plugin.fixtures import (
     clustering,
+    confusions,
+    crosslingual,
     dataset,
     gate,
     lexical,
+    minimal_pairs,
     model,
     morphology,
+    parallel,
     retrieval,
+    robustness,
+    sentences,
+    similarity,
     triplets,
     two_stage,
     words,
@@ -38,18 +45,25 @@ from pytest_embedeval.plugin.workers import pytest_collection_finish, pytest_xdi
 
 __all__ = [
     "clustering",
+    "confusions",
+    "crosslingual",
     "dataset",
     "gate",
     "latency",
     "lexical",
+    "minimal_pairs",
     "model",
     "morphology",
+    "parallel",
     "pytest_benchmark_compare_machine_info",
     "pytest_benchmark_group_stats",
     "pytest_benchmark_update_json",
     "pytest_collection_finish",
     "pytest_xdist_make_scheduler",
     "retrieval",
+    "robustness",
+    "sentences",
+    "similarity",
     "throughput",
     "triplets",
     "two_stage",
@@ -77,6 +91,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "needs_second_stage: the test needs a model with `rerank`; it is deselected for others (pytest-embedeval)",
     )
+    config.addinivalue_line(
+        "markers",
+        "needs_new_queries: the test asks queries of its own; it is deselected for finished runs (pytest-embedeval)",
+    )
     config.stash[KEY] = Session(config)
     config.pluginmanager.register(Closing(config.stash[KEY]), "embedeval-closing")
     if not any(map(config.pluginmanager.hasplugin, ("benchmark", "pytest_benchmark.plugin"))):
@@ -99,7 +117,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that asks for `model`, `dataset` or `words` once per entry of the matrix."""
+    """Run each test that asks for `model`, or for data of some kind, once per entry of the matrix and data set."""
     state = metafunc.config.stash[KEY]
     try:
         matrix.parametrise(metafunc, state)

@@ -12,14 +12,17 @@ from pytest_embedeval.errors import EmbedevalError
 from pytest_embedeval.plugin.state import KEY, Session
 
 if TYPE_CHECKING:
-    from pytest_embedeval.datasets import RetrievalData, WordData
+    from pytest_embedeval.datasets import AnyData, RetrievalData
     from pytest_embedeval.gate import StageRow
     from pytest_embedeval.lexical import WithWords
     from pytest_embedeval.metrics import Scores
     from pytest_embedeval.models import Encoder, Model
     from pytest_embedeval.retrieval.retriever import Retriever
+    from pytest_embedeval.robustness import Robustness
+    from pytest_embedeval.vectors import Encoded
 
 _Result = TypeVar("_Result")
+_Scores = TypeVar("_Scores", bound="Scores")
 
 
 @pytest.fixture(scope="session")
@@ -34,14 +37,32 @@ def model(request: pytest.FixtureRequest) -> Iterator[Model]:
 
 
 @pytest.fixture
-def dataset(request: pytest.FixtureRequest) -> RetrievalData | WordData:
+def dataset(request: pytest.FixtureRequest) -> AnyData:
     """One configured retrieval data set; the test runs once for each."""
     return _or_fail(request.config.stash[KEY].dataset, request.param)
 
 
 @pytest.fixture
-def words(request: pytest.FixtureRequest) -> RetrievalData | WordData:
-    """One configured morphology data set; the test runs once for each."""
+def words(request: pytest.FixtureRequest) -> AnyData:
+    """One configured data set of word forms; the test runs once for each."""
+    return _or_fail(request.config.stash[KEY].dataset, request.param)
+
+
+@pytest.fixture
+def sentences(request: pytest.FixtureRequest) -> AnyData:
+    """One configured data set of graded sentence pairs; the test runs once for each."""
+    return _or_fail(request.config.stash[KEY].dataset, request.param)
+
+
+@pytest.fixture
+def minimal_pairs(request: pytest.FixtureRequest) -> AnyData:
+    """One configured data set of minimal pairs; the test runs once for each."""
+    return _or_fail(request.config.stash[KEY].dataset, request.param)
+
+
+@pytest.fixture
+def parallel(request: pytest.FixtureRequest) -> AnyData:
+    """One configured retrieval data set that has a translation (`parallel`); the test runs once for each."""
     return _or_fail(request.config.stash[KEY].dataset, request.param)
 
 
@@ -74,10 +95,63 @@ def clustering(request: pytest.FixtureRequest) -> Callable[..., Scores]:
 
 @pytest.fixture
 def triplets(request: pytest.FixtureRequest) -> Callable[..., Scores]:
-    """Score queries against random negatives: `triplets(model, "support")["triplet.accuracy"]`."""
+    """Score queries against random and hard negatives: `triplets(model, "support")["triplet.accuracy.hard"]`."""
     from pytest_embedeval.evaluate import evaluate_triplets
 
     return _evaluator(request, evaluate_triplets, seed=request.config.stash[KEY].settings.seed)
+
+
+@pytest.fixture
+def similarity(request: pytest.FixtureRequest) -> Callable[..., Scores]:
+    """Score graded sentence pairs: `similarity(model, "pairs")["similarity.spearman"]`."""
+    from pytest_embedeval.pairs import evaluate_similarity
+
+    return _evaluator(request, evaluate_similarity)
+
+
+@pytest.fixture
+def confusions(request: pytest.FixtureRequest) -> Callable[..., Scores]:
+    """Score minimal pairs: `confusions(model, "pairs")["confusions.false_positives.negation"]`."""
+    from pytest_embedeval.pairs import evaluate_confusions
+
+    return _evaluator(request, evaluate_confusions)
+
+
+@pytest.fixture
+def crosslingual(request: pytest.FixtureRequest) -> Callable[..., Scores]:
+    """Ask in two languages: `crosslingual(model, "support")["crosslingual.gap.en-tr"]`.
+
+    Takes a data set with a translation (`parallel`) or its name, and `metric` as `lexical` does.
+    """
+    from pytest_embedeval.crosslingual import evaluate_crosslingual
+
+    session = request.config.stash[KEY]
+
+    def run(model: Encoded, data: RetrievalData, **parameters: Any) -> Scores:
+        usual = {"metric": session.primary(data.name)}
+        return evaluate_crosslingual(model, data, session.translation(data.name), **{**usual, **parameters})
+
+    return _evaluator(request, run)
+
+
+@pytest.fixture
+def robustness(request: pytest.FixtureRequest) -> Callable[..., Robustness]:
+    """Type the queries otherwise: `robustness(model, "support")["robustness.ascii"]`.
+
+    Takes a data set or its name, `names` of perturbations, `seed`, and `metric` as `lexical` does.
+    """
+    from pytest_embedeval.report import Part
+    from pytest_embedeval.robustness import evaluate_robustness
+
+    session = request.config.stash[KEY]
+
+    def run(model: Encoded, data: RetrievalData, **parameters: Any) -> Robustness:
+        usual = {"metric": session.primary(data.name), "clusters": session.gating.clusters.get(data.name)}
+        found = evaluate_robustness(model, data, **{"seed": session.settings.seed, **usual, **parameters})
+        session.record(Part(robustness=list(found.rows)))
+        return found
+
+    return _evaluator(request, run)
 
 
 @pytest.fixture
@@ -158,21 +232,21 @@ def _or_fail(call: Callable[..., _Result], *args: Any, **parameters: Any) -> _Re
     pytest.fail(message, pytrace=False)  # outside the handler, so that no traceback is chained to it
 
 
-def _named(session: Session, data: str | RetrievalData | WordData) -> Any:
+def _named(session: Session, data: str | AnyData) -> Any:
     """Return a data set that may be given by its name."""
     return _or_fail(session.dataset, data) if isinstance(data, str) else data
 
 
 def _evaluator(
-    request: pytest.FixtureRequest, evaluate: Callable[..., Scores], **defaults: Any
-) -> Callable[..., Scores]:
+    request: pytest.FixtureRequest, evaluate: Callable[..., _Scores], **defaults: Any
+) -> Callable[..., _Scores]:
     """Return `evaluate` with data sets by name, errors without tracebacks, and the scores noted for the report."""
     session = request.config.stash[KEY]
 
-    def run(model: Model | Encoder | Retriever, data: str | RetrievalData | WordData, **parameters: Any) -> Scores:
+    def run(model: Model | Encoder | Retriever, data: str | AnyData, **parameters: Any) -> _Scores:
         named = _named(session, data)
         encoded = _or_fail(session.loading.encoded, model)
-        scores = _or_fail(evaluate, encoded, named, **{**defaults, **parameters})
+        scores: _Scores = _or_fail(evaluate, encoded, named, **{**defaults, **parameters})
         request.node.user_properties.extend(_or_fail(session.gating.note, scores, named))
         return scores
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_embedeval.datasets import RetrievalData, WordData
+from pytest_embedeval.datasets import AnyData, RetrievalData
 from pytest_embedeval.datasets.doctor import examine, truncation
 from pytest_embedeval.datasets.fields import clusters_of, fields_by_id, judged_apart
 from pytest_embedeval.errors import BaselineError, UsageError
@@ -50,7 +50,7 @@ class Gating:
         self._excerpts: dict[str, Excerpts] = {}
         self._findings: dict[str, tuple[Finding, ...]] = {}
 
-    def note(self, scores: Scores, data: RetrievalData | WordData) -> list[tuple[str, float | None]]:
+    def note(self, scores: Scores, data: AnyData) -> list[tuple[str, float | None]]:
         """Record scores for the report, and return what JUnit and others are told: (name, value)."""
         rows = measurements(scores)
         excerpts = excerpts_of(data, scores)
@@ -144,7 +144,7 @@ class Gating:
             return True
         return stored is None or all(result.model.kind == "dense" for result in stored.results.values())
 
-    def _examined(self, data: RetrievalData | WordData) -> tuple[Finding, ...]:
+    def _examined(self, data: AnyData) -> tuple[Finding, ...]:
         """Return what the doctor finds, once per data set and process."""
         if data.fingerprint not in self._findings:
             settings = self.session.settings
@@ -154,9 +154,9 @@ class Gating:
             self._findings[data.fingerprint] = (*examine(data), *self._cut_off(data), *filter(None, [shown]))
         return self._findings[data.fingerprint]
 
-    def _cut_off(self, data: RetrievalData | WordData) -> Iterator[Finding]:
+    def _cut_off(self, data: AnyData) -> Iterator[Finding]:
         """Yield the models of the matrix that would cut documents off, as far as the catalogue knows their limits."""
-        if isinstance(data, WordData):
+        if not isinstance(data, RetrievalData):
             return
         cut = truncation(data)
         for spec in self.session.specs:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_embedeval.datasets import RetrievalData, WordData
+    from pytest_embedeval.datasets import AnyData
     from pytest_embedeval.models import Encoder, Model, ModelSpec
     from pytest_embedeval.report import Report
     from pytest_embedeval.retrieval.retriever import Retriever
@@ -25,7 +25,7 @@ def pytest_embedeval_models(config: pytest.Config) -> Mapping[str, Encoder | Ret
 
 
 @pytest.hookspec
-def pytest_embedeval_datasets(config: pytest.Config) -> Mapping[str, RetrievalData | WordData]:  # type: ignore[empty-body]
+def pytest_embedeval_datasets(config: pytest.Config) -> Mapping[str, AnyData]:  # type: ignore[empty-body]
     """Return data sets by name, beside those of the configuration."""
 
 

@@ -14,13 +14,13 @@ _OURS = "pytest_embedeval.plugin"
 
 
 def parametrise(metafunc: pytest.Metafunc, session: Session) -> None:
-    """Give `model`, then `dataset` and `words`, their parameters, unless the user has a fixture of that name."""
+    """Give `model`, then the arguments of data, their parameters, unless the user has a fixture of that name."""
     if _wants(metafunc, "model"):
         params = [_param(spec.alias, metafunc.config) for spec in session.specs]
         metafunc.parametrize(
             "model", params, indirect=True, scope="session", ids=[spec.alias for spec in session.specs]
         )
-    for name in ("dataset", "words"):
+    for name in _FORMATS:
         if _wants(metafunc, name):
             names = session.dataset_names(name)
             if not names and not any(map(session.dataset_names, _FORMATS)):
@@ -32,7 +32,14 @@ def parametrise(metafunc: pytest.Metafunc, session: Session) -> None:
             metafunc.parametrize(name, names or [_NO_DATA], indirect=True, ids=names or [_NO_DATA])
 
 
-_FORMATS = {"dataset": "squad", "words": "morphology"}
+# An argument of tests -> a format that serves it, for a message.
+_FORMATS = {
+    "dataset": "squad",
+    "parallel": "squad",
+    "words": "morphology",
+    "sentences": "similarity",
+    "minimal_pairs": "minimal_pairs",
+}
 _NO_DATA = "no data set"  # stands for the parameter of tests that are deselected: the project has data of another kind
 
 
@@ -53,6 +60,10 @@ def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -
         if item not in dropped and alias_of(item) in without and item.get_closest_marker("needs_vectors")
     ]
     dropped.update(inapplicable)
+    finished = {spec.alias for spec in session.specs if spec.is_run} if _aliases(items) else set()
+    dropped.update(
+        item for item in items if alias_of(item) in finished and item.get_closest_marker("needs_new_queries")
+    )
     one_stage = {spec.alias for spec in session.specs if spec.second is None} if _aliases(items) else set()
     dropped.update(
         item for item in items if alias_of(item) in one_stage and item.get_closest_marker("needs_second_stage")

@@ -17,13 +17,22 @@ from pytest_embedeval.plugin.parts import Parts
 from pytest_embedeval.plugin.selection import Selection
 
 if TYPE_CHECKING:
-    from pytest_embedeval.datasets import RetrievalData, WordData
+    from pytest_embedeval.datasets import AnyData, RetrievalData
     from pytest_embedeval.models import ModelSpec
     from pytest_embedeval.plugin.gating import Gating
     from pytest_embedeval.report import Part
     from pytest_embedeval.settings import Settings
 
-SUITES = ("retrieval", "morphology", "clustering", "triplets")
+SUITES = (
+    "retrieval",
+    "morphology",
+    "clustering",
+    "triplets",
+    "robustness",
+    "crosslingual",
+    "similarity",
+    "confusions",
+)
 
 
 class Session:
@@ -41,7 +50,8 @@ class Session:
         self.selection = Selection()
         self.usage_error: UsageError | None = None
         self.loading = Loading(self)
-        self._datasets: dict[str, RetrievalData | WordData] = {}
+        self._datasets: dict[str, AnyData] = {}
+        self._translations: dict[str, RetrievalData] = {}
         self._described: set[str] = set()
 
     @cached_property
@@ -113,9 +123,9 @@ class Session:
         return found
 
     @cached_property
-    def provided_datasets(self) -> dict[str, RetrievalData | WordData]:
+    def provided_datasets(self) -> dict[str, AnyData]:
         """Data sets by name that conftests provide."""
-        found: dict[str, RetrievalData | WordData] = {}
+        found: dict[str, AnyData] = {}
         for provided in self.config.hook.pytest_embedeval_datasets(config=self.config):
             found |= provided
         return found
@@ -194,19 +204,44 @@ class Session:
         return [f"embedeval: --models={self.config.getoption('models')}"]
 
     def dataset_names(self, argument: str) -> list[str]:
-        """Return the data sets for the argument `dataset` (retrieval) or `words` (morphology)."""
-        wants_words = argument == "words"
-        configured = [
-            name for name, table in self.settings.datasets.items() if (table.format == "morphology") == wants_words
-        ]
+        """Return the data sets for an argument of a test: `dataset`, `parallel`, or one of `ITEM_FORMATS`."""
+        tables = self.settings.datasets.items()
+        if argument == "parallel":
+            return [name for name, table in tables if table.parallel is not None]
+        configured = [name for name, table in tables if table.argument == argument]
         if not self.provided_datasets:
             return configured
-        from pytest_embedeval.datasets import WordData
+        from pytest_embedeval.datasets import MinimalPairs, RetrievalData, SentenceData, WordData
 
-        provided = [name for name, data in self.provided_datasets.items() if isinstance(data, WordData) == wants_words]
+        kind = {
+            "dataset": RetrievalData,
+            "words": WordData,
+            "sentences": SentenceData,
+            "minimal_pairs": MinimalPairs,
+        }[argument]
+        provided = [name for name, data in self.provided_datasets.items() if isinstance(data, kind)]
         return [*configured, *(name for name in provided if name not in configured)]
 
-    def dataset(self, name: str) -> RetrievalData | WordData:
+    def translation(self, name: str) -> RetrievalData:
+        """Return the translation of a configured data set, read once.
+
+        Raises
+        ------
+        UsageError
+            No data set has that name, or it has none.
+        DatasetError
+            Its file is missing or malformed.
+        """
+        if name not in self._translations:
+            from pytest_embedeval.datasets import load_parallel
+
+            tables = self.settings.datasets
+            if name not in tables:
+                raise UsageError(f"unknown data set {name!r}; {did_you_mean(name, tables)}")
+            self._translations[name] = load_parallel(name, tables[name])
+        return self._translations[name]
+
+    def dataset(self, name: str) -> AnyData:
         """Return a data set, read once.
 
         Raises

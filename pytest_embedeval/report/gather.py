@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from pytest_embedeval.gate import Baseline, Excerpts, Result
 from pytest_embedeval.report.files import locked, write_together
+from pytest_embedeval.report.languages import language_pages
 from pytest_embedeval.report.schema import Part, Report, Run, UsageRow
 
 SCORE_COLUMNS = ("model", "suite", "dataset", "metric", "query_id", "score")
@@ -92,6 +93,11 @@ def assemble(run: Run, parts: Sequence[Part], aliases: Sequence[str]) -> Report:
             lambda row: (row.model, row.dataset, row.metric, row.depth),
             lambda row: (by_model(row.model), row.dataset, row.metric, row.depth),
         ),
+        robustness=_unique(
+            (row for part in parts for row in part.robustness),
+            lambda row: (row.model, row.dataset, row.metric, row.perturbation),
+            lambda row: (by_model(row.model), row.dataset, row.metric),
+        ),
         usage=sorted(_summed(row for part in parts for row in part.usage), key=lambda row: by_model(row.model)),
         warnings=sorted({warning for part in parts for warning in part.warnings}),
     )
@@ -138,17 +144,18 @@ def write_run(report: Report, parts: Sequence[Part], baselines: Iterable[Baselin
     """Write everything that a run leaves, as one: `report.json` last. Returns its path.
 
     Besides: `scores.csv`; `baselines/ALIAS.json`, the baselines as an update would store them; `texts.json`, what
-    explanations quote.
+    explanations quote; `language-CODE.md`, what each model loses to a language.
     """
     path = folder / "report.json"
     files = {folder / "baselines" / f"{baseline.alias}.json": baseline.text() for baseline in baselines}
     files[folder / "texts.json"] = TypeAdapter(dict[str, Excerpts]).dump_json(gather_excerpts(parts)).decode() + "\n"
     files[folder / "scores.csv"] = scores_text(parts)
+    files |= {folder / name: text for name, text in language_pages(report).items()}
     files[path] = report.model_dump_json(indent=2) + "\n"
     with locked(folder):
         write_together(files)
-        for stale in set((folder / "baselines").glob("*.json")) - files.keys():
-            stale.unlink(missing_ok=True)  # of a model that this run did not judge
+        for stale in {*(folder / "baselines").glob("*.json"), *folder.glob("language-*.md")} - files.keys():
+            stale.unlink(missing_ok=True)  # of a model, or a language, that this run did not judge
     return path
 
 

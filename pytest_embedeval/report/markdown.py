@@ -18,9 +18,13 @@ from pytest_embedeval.report.table import counted, failure_line
 
 _MAIN = {
     "retrieval": ("mrr@10", "recall@1", "recall@5", "recall@10", "ndcg@10"),
-    "triplets": ("triplet.accuracy",),
+    "triplets": ("triplet.accuracy", "triplet.accuracy.hard"),
     "clustering": ("silhouette.label", "v_measure"),
     "morphology": ("morphology.auc", "morphology.accuracy"),
+    "robustness": ("robustness.score",),
+    "crosslingual": ("crosslingual.score",),
+    "similarity": ("similarity.spearman", "similarity.contrast"),
+    "confusions": ("confusions.accuracy",),
 }
 _LISTED = 20  # lost queries of a comparison, reasons of a model, warnings
 _NAMED = 3  # rules that one sentence names
@@ -165,7 +169,7 @@ def _scores(report: Report, dataset: DatasetRow) -> Iterator[str]:
         [escaped(model.alias), *(_number(values.get((*column, model.alias)), 3) for column in columns)]
         for model in report.models
     ]
-    yield from _table(["Model", *(escaped(metric) for _, metric in columns)], body, right=range(1, len(columns) + 1))
+    yield from table_of(["Model", *(escaped(metric) for _, metric in columns)], body, right=range(1, len(columns) + 1))
 
 
 def _comparisons(report: Report) -> Iterator[str]:
@@ -175,7 +179,7 @@ def _comparisons(report: Report) -> Iterator[str]:
     if shown:
         titles = ("Model", "Suite/data", "Metric", "Rule", "Old → new", "Δ", "One-sided 95 %", "n (differ)", "State")
         yield from ("", "### Comparisons", "")
-        yield from _table(titles, map(_compared, shown), right=(5, 7))
+        yield from table_of(titles, map(_compared, shown), right=(5, 7))
 
 
 def _compared(row: Verdict) -> list[str]:
@@ -201,7 +205,7 @@ def _costs(report: Report) -> Iterator[str]:
     if report.costs:
         titles = ("Variant", "Suite/data", "Metric", "Whole → variant", "Δ", "One-sided 95 %", "Bytes", "Texts/s")
         yield from ("", "### Variants", "")
-        yield from _table(titles, map(_cost, report.costs), right=(4, 6, 7))
+        yield from table_of(titles, map(_cost, report.costs), right=(4, 6, 7))
 
 
 def _cost(row: Cost) -> list[str]:
@@ -225,7 +229,7 @@ def _indexes(report: Report) -> Iterator[str]:
     if report.indexes:
         titles = ("Index", "Suite/data", "Recall@10", "One-sided 95 %", "p50, p95 ms", "Exact p50", "Build s", "Size")
         yield from ("", "### Indexes", "")
-        yield from _table(titles, map(_index, report.indexes), right=(2, 4, 5, 6, 7))
+        yield from table_of(titles, map(_index, report.indexes), right=(2, 4, 5, 6, 7))
 
 
 def _index(row: IndexRow) -> list[str]:
@@ -258,7 +262,7 @@ def _explanation(comparison: Comparison) -> Iterator[str]:
         has_ranks = any(change.rank_before is not None for change in lost)
         titles = ("Lost query", "Rank", "Now first") if has_ranks else ("Lost query", "Score")
         rows = (_lost(change)[: len(titles)] for change in lost[:_LISTED])
-        yield from ("", *_table(titles, rows), "", *_more(len(lost)))
+        yield from ("", *table_of(titles, rows), "", *_more(len(lost)))
     yield from ("", "</details>")
 
 
@@ -272,7 +276,8 @@ def _lost(change: QueryChange) -> list[str]:
     return [quoted(change.text or change.id), moved, above]
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
+def table_of(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
+    """Yield the lines of a table; titles and cells are Markdown already."""
     yield f"| {' | '.join(titles)} |"
     yield f"|{'|'.join('---:' if place in right else '---' for place in range(len(titles)))}|"
     yield from (f"| {' | '.join(row)} |" for row in rows)

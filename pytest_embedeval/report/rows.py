@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from pytest_embedeval.datasets import RetrievalData, WordData
+from pytest_embedeval.datasets import AnyData, RetrievalData
 from pytest_embedeval.findings import Finding
 from pytest_embedeval.gate import Excerpts, bounded_mean_interval
 from pytest_embedeval.gate.power import queries_needed, smallest_drop
@@ -13,8 +13,8 @@ from pytest_embedeval.metrics import Scores
 from pytest_embedeval.report.schema import DatasetRow, IndexRow, VectorsRow
 
 
-def dataset_row(data: RetrievalData | WordData, findings: Iterable[Finding] = ()) -> DatasetRow:
-    """Return the row of a data set; a morphology item counts as a query with its form and distractors as documents.
+def dataset_row(data: AnyData, findings: Iterable[Finding] = ()) -> DatasetRow:
+    """Return the row of a data set; an item counts as a query with what it offers to choose from as documents.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def dataset_row(data: RetrievalData | WordData, findings: Iterable[Finding] = ()
         queries, documents, judgements = len(data.queries), len(data.documents), len(data.judgements)
     else:
         queries = len(data.items)
-        judgements = documents = sum(1 + len(item.distractors) for item in data.items)
+        judgements = documents = data.candidates
     return DatasetRow(
         name=data.name,
         fingerprint=data.fingerprint,
@@ -113,10 +113,10 @@ def power_finding(n: int, things: str, tolerance: float) -> Finding:
 EXCERPT = 300  # characters of a document that an explanation may quote
 
 
-def excerpts_of(data: RetrievalData | WordData, scores: Scores) -> Excerpts:
+def excerpts_of(data: AnyData, scores: Scores) -> Excerpts:
     """Return the texts that an explanation of these scores may quote."""
-    if isinstance(data, WordData):
-        return Excerpts(data.name, {item.id: f"{item.lemma} → {item.form}" for item in data.items})
+    if not isinstance(data, RetrievalData):
+        return Excerpts(data.name, {item.id: item.label for item in data.items})
     judged = data.judgements
     relevant: dict[str, list[str]] = {}
     for query, document, grade in zip(*(column.tolist() for column in judged.columns), strict=True):

@@ -17,6 +17,7 @@ from pytest_embedeval.gate import (
     Excerpts,
     FusionRow,
     Measurement,
+    Perturbed,
     Result,
     StageRow,
     Verdict,
@@ -215,6 +216,7 @@ class Report(_Strict):
     beside: list[Beside] = []
     fusion: list[FusionRow] = []
     stages: list[StageRow] = []
+    robustness: list[Perturbed] = []
     indexes: list[IndexRow] = []
     usage: list[UsageRow] = []
     warnings: list[str] = []
@@ -251,6 +253,7 @@ class Part(_Strict):
     beside: list[Beside] = []
     fusion: list[FusionRow] = []
     stages: list[StageRow] = []
+    robustness: list[Perturbed] = []
     indexes: list[IndexRow] = []
     usage: list[UsageRow] = []
     warnings: list[str] = []

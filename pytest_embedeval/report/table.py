@@ -72,6 +72,8 @@ def _notes(report: Report) -> Iterator[str]:
     for beside in report.beside:
         if beside.is_model:
             yield f"{'beside':<10}  {beside.line}"
+    yield from _robustness_lines(report)
+    yield from _crosslingual_lines(report)
     yield from (f"{'hybrid':<10}  {fused.line}" for fused in report.fusion if fused.chosen)
     yield from _stage_lines(report.stages)
     for warning in report.warnings:
@@ -118,6 +120,30 @@ def _stage_lines(rows: Iterable[StageRow]) -> Iterator[str]:
         places.setdefault((row.model, row.dataset, row.metric), []).append(f"{at}{waited}")
     for (model, dataset, _), said in places.items():
         yield f"{'stages':<10}  {model} on {dataset}: {', '.join(said)}"
+
+
+def _robustness_lines(report: Report) -> Iterator[str]:
+    """Yield a line per model and data set: what queries lose that are typed otherwise; a star where that is shown."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for row in report.robustness:
+        places.setdefault((row.model, row.dataset, row.metric), []).append(row.short)
+    for (model, dataset, metric), said in places.items():
+        yield f"{'typed':<10}  {model} on {dataset}: {metric} {', '.join(said)}"
+
+
+def _crosslingual_lines(report: Report) -> Iterator[str]:
+    """Yield a line per model and data set: both directions, and the gap to one language."""
+    gap = "crosslingual.gap."
+    found = {(row.model, row.dataset, row.metric): row.value for row in report.measurements}
+    places: dict[tuple[str, str], list[str]] = {}
+    for model, dataset, metric in found:
+        if metric.startswith(gap):
+            way = metric.removeprefix(gap)
+            value, change = (found.get((model, dataset, f"crosslingual.{kind}{way}")) for kind in ("", "gap."))
+            if value is not None and change is not None:
+                places.setdefault((model, dataset), []).append(f"{way} {value:.3f} ({signed(change)})")
+    for (model, dataset), said in places.items():
+        yield f"{'crossing':<10}  {model} on {dataset}: {', '.join(said)} beside one language"
 
 
 def _usage_line(usage: UsageRow) -> str:

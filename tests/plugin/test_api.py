@@ -86,7 +86,7 @@ def test_the_suites_run_as_on_the_packaged_model_and_give_its_scores(project: py
         {(row["metric"], row["query_id"]): float(row["score"]) for row in rows if row["model"] == alias}
         for alias in ("prod", "e5-small-q4")
     )
-    assert len(remote_scores) == 6 * 12
+    assert len(remote_scores) == 6 * 15
     assert remote_scores == packaged
     first, second = read_report(project)["models"]
     assert (first["alias"], first["source"], first["device"]) == ("prod", "api:openai/e5", "api")

@@ -97,7 +97,7 @@ def test_suites_without_data_of_their_kind_are_deselected_and_the_header_says_so
 
 def test_tests_that_need_vectors_are_deselected_for_bm25_and_the_header_says_so(project: pytest.Pytester) -> None:
     result = project.runpytest_inprocess("suites", "--models=letters,words=bm25", "-k", "not speed and not contract")
-    result.assert_outcomes(passed=6, deselected=result.parseoutcomes()["deselected"])
+    result.assert_outcomes(passed=8, deselected=result.parseoutcomes()["deselected"])
     result.stdout.fnmatch_lines(["embedeval: 2 models (letters, words); not applicable to words: 4 tests"])
 
 

@@ -165,7 +165,7 @@ def test_the_seed_draws_the_random_negatives(project: pytest.Pytester) -> None:
 def _triplets(project: pytest.Pytester, seed: int) -> Any:
     """Return the score of each question, which depends on the negative that was drawn for it."""
     project.runpytest_inprocess(
-        "suites/test_retrieval.py::test_random_negatives", "--models=letters", f"--embedeval-seed={seed}"
+        "suites/test_retrieval.py::test_negatives", "--models=letters", f"--embedeval-seed={seed}"
     )
     return (project.path / ".embedeval" / "scores.csv").read_text(encoding="utf-8")
 

@@ -63,6 +63,10 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
             *("model", "second", "dataset", "metric", "depth", "n", "value", "low", "high"),
             *("delta", "delta_low", "delta_high", "p50_ms", "timed"),
         },
+        "robustness": {
+            *("model", "dataset", "metric", "perturbation", "clean", "value", "delta", "low", "high", "n"),
+            *("changed", "queries", "lost", "won", "largest"),
+        },
     }
     assert set(report["run"]["git"]) == {"commit", "dirty"}
     assert set(report["models"][0]["prompts"]) == {"query", "document"}
@@ -78,10 +82,10 @@ def test_the_report_says_what_was_judged_and_on_what(project: pytest.Pytester) -
         ("bm25", "lexical", None),
     ]
     sizes = {row["name"]: (row["language"], row["queries"], row["documents"]) for row in report["datasets"]}
-    assert sizes == {"medical": ("tr", 12, 12), "forms": ("tr", 12, 48)}
+    assert sizes == {"medical": ("tr", 12, 12), "forms": ("tr", 12, 51)}
     assert {(row["model"], row["suite"]) for row in report["measurements"]} == {
-        *(("letters", suite) for suite in ("clustering", "morphology", "retrieval", "triplets")),
-        ("bm25", "retrieval"),
+        *(("letters", suite) for suite in ("clustering", "morphology", "retrieval", "robustness", "triplets")),
+        *(("bm25", suite) for suite in ("retrieval", "robustness")),
     }
     assert report["run"]["versions"]["pytest"] == pytest.__version__
 

@@ -113,7 +113,7 @@ def test_a_worker_notes_only_tests_with_a_model(project: pytest.Pytester, tmp_pa
     note_models(tmp_path, items)
     assert noted_models(tmp_path) == {
         "suites/test_retrieval.py::test_retrieval[letters-medical]": "letters",
-        "suites/test_retrieval.py::test_random_negatives[letters-medical]": "letters",
+        "suites/test_retrieval.py::test_negatives[letters-medical]": "letters",
     }
 
 
