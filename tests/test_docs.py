@@ -63,6 +63,11 @@ def test_python_runs(language: str, text: str, pytester: pytest.Pytester) -> Non
         result = pytester.runpytest_subprocess("-q", "--models=use-multilingual")
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(["*use-multilingual is not shown to be better than bm25*", "*108 won, 101 lost*"])
+    elif "robustness" in text and "def test_" in text:
+        pytester.makepyfile(text)
+        result = pytester.runpytest_subprocess("-q", "--models=bm25")
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["*robustness.ascii of bm25 on support (n = 285) is -0.10*"])
     elif "def test_" in text:
         pytester.makepyfile(text)
         # mrr@10 >= 0.55 is not reached by bm25 here: that test must fail with the number in its message
