@@ -136,10 +136,11 @@ def perturbations(
     """
     own = language_of(language)
     known: dict[str, Change] = {**PERTURBATIONS, **{name: _own(change) for name, change in own.mistakes.items()}}
-    for name in names or ():
+    chosen = list(known) if names is None else names
+    for name in chosen:
         if name not in known:
             raise UsageError(f"unknown perturbation {name!r} for language {language!r}; {did_you_mean(name, known)}")
-    return tuple(Perturbation(name, own, known[name], seed) for name in names or known)
+    return tuple(Perturbation(name, own, known[name], seed) for name in chosen)
 
 
 def perturb(text: str, name: str, *, language: str | None = None, seed: int = 42) -> str:

@@ -14,6 +14,8 @@ from pytest_embedeval.errors import DatasetError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MOST = 20  # hard negatives of a query
+
 
 def random_triplets(data: RetrievalData, seed: int = 42) -> NDArray[np.int64]:
     """Draw one negative for every query that has a relevant document.
@@ -56,7 +58,8 @@ def hard_triplets(data: RetrievalData) -> NDArray[np.int64]:
     """Return each query with its first relevant document and each of its hard negatives.
 
     Hard are the documents that were judged and found not relevant; for a query without such, those that share their
-    title with the relevant one. None has the text of a relevant document.
+    title with the relevant one. None has the text of a relevant document, and no query has more than 20: of more, as
+    many are taken, evenly spread.
 
     Returns
     -------
@@ -67,13 +70,16 @@ def hard_triplets(data: RetrievalData) -> NDArray[np.int64]:
     titles = data.document_fields.get("title", ())
     on_topic: dict[str, list[int]] = {}
     for document, title in enumerate(titles):
-        on_topic.setdefault(title, []).append(document)
+        if title:
+            on_topic.setdefault(title, []).append(document)
     texts = [folded(text) for text in data.documents]
     rows = []
     for query, positives in relevant.items():
         gold = {texts[document] for document in positives}
-        near = judged.get(query) or (on_topic[titles[positives[0]]] if titles else [])
-        rows += [(query, positives[0], document) for document in near if texts[document] not in gold]
+        near = judged.get(query) or (on_topic.get(titles[positives[0]], []) if titles else [])
+        hard = [document for document in near if texts[document] not in gold]
+        step = max(1, -(-len(hard) // _MOST))
+        rows += [(query, positives[0], document) for document in hard[::step]]
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 

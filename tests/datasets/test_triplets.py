@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pytest_embedeval.datasets import Judgements, RetrievalData, load_squad, random_triplets
+from pytest_embedeval.datasets import Judgements, RetrievalData, hard_triplets, load_squad, random_triplets
 from pytest_embedeval.datasets.duplicates import folded
 from pytest_embedeval.errors import DatasetError
 
@@ -88,3 +89,42 @@ def test_real_answers_that_are_repeated_are_never_their_own_negatives(shared_dat
     assert len(triplets) == len(answers.queries)
     texts = [folded(text) for text in answers.documents]
     assert [row for row in triplets.tolist() if texts[row[1]] == texts[row[2]]] == []
+
+
+def titled(documents: list[str], titles: list[str], grades: dict[tuple[int, int], int]) -> RetrievalData:
+    return replace(data(documents, grades), document_fields={"title": titles})
+
+
+def test_hard_negatives_share_the_topic() -> None:
+    found = hard_triplets(titled(list("abcde"), ["x", "x", "y", "x", "y"], {(0, 0): 1, (1, 2): 1}))
+    assert found.tolist() == [[0, 0, 1], [0, 0, 3], [1, 2, 4]]
+    assert found.dtype == np.int64
+
+
+def test_documents_that_were_judged_not_relevant_are_the_hard_ones() -> None:
+    found = hard_triplets(titled(list("abcd"), ["x"] * 4, {(0, 0): 2, (0, 3): 0, (1, 1): 1}))
+    assert found.tolist() == [[0, 0, 3], [1, 1, 0], [1, 1, 2], [1, 1, 3]]
+
+
+def test_no_copy_of_the_answer_is_hard() -> None:
+    assert hard_triplets(titled(["a", "a ", "b"], ["x"] * 3, {(0, 0): 1})).tolist() == [[0, 0, 2]]
+
+
+def test_documents_without_a_title_share_no_topic() -> None:
+    assert hard_triplets(titled(list("abc"), ["", "", "x"], {(0, 0): 1, (1, 2): 1})).shape == (0, 3)
+    assert hard_triplets(data(list("abc"), {(0, 0): 1})).shape == (0, 3)
+
+
+def test_of_many_hard_negatives_some_are_taken_evenly() -> None:
+    documents = [str(number) for number in range(101)]
+    found = hard_triplets(titled(documents, ["x"] * 101, {(0, 0): 1}))
+    assert len(found) == 20
+    assert found[:, 2].tolist() == list(range(1, 101, 5))
+
+
+def test_every_medical_question_has_the_three_other_passages_on_its_topic(fixtures: Path) -> None:
+    medical = load_squad(fixtures / "turkish_medical_qa.json")
+    found = hard_triplets(medical)
+    assert len(found) == 3 * 288
+    titles = medical.document_fields["title"]
+    assert all(titles[right] == titles[wrong] for _, right, wrong in found.tolist())
