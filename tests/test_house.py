@@ -86,6 +86,8 @@ def test_only_the_plugin_imports_pytest(path: Path) -> None:
         ("xxhash", "vectors/keys.py"),
         ("onnxruntime", "models/exported.py"),
         ("openvino", "models/exported.py"),
+        ("altair", "report/charts.py"),
+        ("vl_convert", "report/charts.py"),
     ],
 )
 def test_each_library_is_imported_in_one_module(library: str, owner: str) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PATIENCE_S = 30.0
+_OURS = ("*.json", "scores.csv", "language-*.md")
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -21,16 +22,19 @@ def write_atomically(path: Path, text: str) -> None:
     write_together({path: text})
 
 
-def write_together(texts: Mapping[Path, str]) -> None:
-    """Write several files as one: all are complete beside their places before the first is renamed, in order."""
+def write_together(contents: Mapping[Path, str | bytes]) -> None:
+    """Write several files as one: all are complete beside their places before the first is renamed, in order.
+
+    Text is written as UTF-8.
+    """
     ready: list[tuple[Path, Path]] = []
     try:
-        for path, text in texts.items():
+        for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
             ready.append((Path(name), path))
-            with open(descriptor, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - a descriptor
-                stream.write(text)
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor
+                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(name).chmod(0o644)
@@ -59,7 +63,7 @@ def locked(folder: Path) -> Iterator[None]:
     lock = Path(tempfile.gettempdir()) / f"pytest-embedeval-{user}-{name}.lock"  # in the folder it would be committed
     try:
         with FileLock(lock, timeout=_PATIENCE_S):
-            for left in (*folder.glob(".*.json.*.tmp"), *folder.glob(".scores.csv.*.tmp")):
+            for left in (file for kind in _OURS for file in folder.glob(f".{kind}.*.tmp")):
                 left.unlink(missing_ok=True)  # by a run that was killed; nobody else is writing here now
             yield
     except Timeout:

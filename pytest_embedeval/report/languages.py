@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from pytest_embedeval.gate import Measurement, Perturbed, signed
 from pytest_embedeval.languages import language_of, primary
+from pytest_embedeval.report.charts import FOLDER, picture_name
 from pytest_embedeval.report.markdown import escaped, quoted, table_of
 from pytest_embedeval.report.schema import DatasetRow, Report
 
@@ -17,14 +18,20 @@ _BAR = 24  # characters of a full bar
 _CATEGORY = "morphology.accuracy."
 
 
-def language_pages(report: Report) -> dict[str, str]:
-    """Return name of a file -> its text, for each language that a suite of words or wordings judged."""
+def language_pages(report: Report, pictures: Collection[str] = ()) -> dict[str, str]:
+    """Return name of a file -> its text, for each language that a suite of words or wordings judged.
+
+    Parameters
+    ----------
+    pictures
+        Names of those that were drawn (`charts`): they are shown where a page has something to say of them.
+    """
     asked = {row.dataset for row in report.measurements if row.suite in SUITES}
     codes = dict.fromkeys(primary(row.language) for row in report.datasets if row.name in asked)
     pages = {}
     for code in filter(None, codes):
         data = [row for row in report.datasets if row.name in asked and primary(row.language) == code]
-        lines = "\n".join(_Page(report, data).lines(language_of(code).name))
+        lines = "\n".join(_Page(report, data, pictures).lines(language_of(code).name))
         pages[f"language-{code}.md"] = f"{lines}\n"
     return pages
 
@@ -33,6 +40,7 @@ def language_pages(report: Report) -> dict[str, str]:
 class _Page:
     report: Report
     data: Sequence[DatasetRow]
+    pictures: Collection[str]
 
     @cached_property
     def found(self) -> Mapping[tuple[str, str], Measurement]:
@@ -73,6 +81,7 @@ class _Page:
                 n = next(f"{cell.n:,}" for cell in cells if cell)
                 body.append([escaped(name), n, *(_change(cell) for cell in cells)])
             yield from ("", *table_of(["", "n", *map(escaped, aliases)], body, right=range(1, len(aliases) + 2)))
+            yield from self._picture("typed", data.name)
             yield from self._worst(rows, aliases)
 
     def _clean(self, dataset: str, alias: str) -> str:
@@ -107,9 +116,13 @@ class _Page:
             if categories:
                 yield from ("", "Accuracy by category:", "")
                 yield from self._table(data.name, categories, lambda metric: metric.removeprefix(_CATEGORY))
-                yield from ("", "```text", *self._chart(data.name, categories), "```")
+                yield from self._picture("morphology", data.name) or (
+                    *("", "```text"),
+                    *self._bars(data.name, categories),
+                    "```",
+                )
 
-    def _chart(self, dataset: str, metrics: Sequence[str]) -> Iterator[str]:
+    def _bars(self, dataset: str, metrics: Sequence[str]) -> Iterator[str]:
         """Yield bars by category, the models of a category below each other."""
         width = max(len(metric) - len(_CATEGORY) for metric in metrics)
         reach = max(map(len, self.aliases), default=0)
@@ -128,6 +141,12 @@ class _Page:
             if metrics:
                 yield from ("", f"## {escaped(data.name)}: {title}", "", note, "")
                 yield from self._table(data.name, metrics, lambda metric: metric.removeprefix(f"{suite}."))
+                yield from self._picture(suite, data.name)
+
+    def _picture(self, kind: str, dataset: str) -> tuple[str, ...]:
+        """Return the lines that show a picture; none where it was not drawn."""
+        name = picture_name(kind, dataset)
+        return ("", f"![{escaped(dataset)}]({FOLDER}/{name}.svg)") if name in self.pictures else ()
 
     def _metrics(self, dataset: str, suite: str) -> list[str]:
         rows = (row for row in self.report.measurements if (row.dataset, row.suite) == (dataset, suite))

@@ -191,7 +191,7 @@ class _Reader:
                 raise self.fail(f"{key}.{name}", f"must be one of {', '.join(known)}, not {values[name]!r}")
         self._check_keys_of_format(key, values)
         for name in ("path", "variants", "parallel"):
-            if name in values and not self._is_remote(values["format"], values[name]):
+            if name in values and (name == "variants" or not self._is_remote(values["format"], values[name])):
                 values[name] = str(self.root / values[name])
         if "parallel" in values and not ("language" in values and "parallel_language" in values):
             raise self.fail(f"{key}.parallel", "needs language and parallel_language, such as tr and en")

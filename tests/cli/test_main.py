@@ -19,7 +19,7 @@ from pytest_embedeval import __version__
 from pytest_embedeval.cli import main
 from tests.conftest import ROOT
 
-COMMANDS = ("init", "doctor", "models", "search", "similarity", "compare", "gate", "cache", "export")
+COMMANDS = ("init", "doctor", "models", "search", "similarity", "compare", "gate", "report", "cache", "export")
 HEAVY = {"faiss", "numpy", "pandas", "pydantic", "pytest", "rich", "scipy", "sklearn", "tabulate", "torch", "tqdm"}
 
 _HELP = f"""

@@ -1,0 +1,95 @@
+"""Pictures of a run: what they show, that they need no network, and what is said where Altair is missing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_embedeval.errors import MissingExtraError
+from pytest_embedeval.gate import Measurement, Perturbed
+from pytest_embedeval.models import ModelInfo
+from pytest_embedeval.report import Part, Report, assemble
+from pytest_embedeval.report.charts import charts, draw, picture_name
+from pytest_embedeval.report.languages import language_pages
+from tests.report.test_gather import RUN
+from tests.report.test_languages import dataset
+
+NAMES = ["morphology-söz", "retrieval-tıp", "typed-tıp"]
+
+
+def report(name: str = "tıp") -> Report:
+    models = [ModelInfo("a", "python"), ModelInfo("b<i>", "python"), ModelInfo("gone", "x", error="missing")]
+    rows = [
+        Measurement(model, suite, data, metric, value, 9, value - 0.1, value + 0.1)
+        for model, value in (("a", 0.3), ("b<i>", 0.6))
+        for suite, data, metric in (
+            ("retrieval", name, "mrr@10"),
+            ("robustness", name, "robustness.clean"),
+            ("morphology", "söz", "morphology.accuracy.case"),
+            ("morphology", "söz", "morphology.accuracy.vowel_drop"),
+            ("morphology", "söz", "morphology.auc"),
+        )
+    ]
+    rows.append(Measurement("a", "morphology", "söz", "morphology.accuracy.tense", None, 0, None, None))
+    means = {"clean": 0.5, "value": 0.4, "delta": -0.1, "low": -0.2, "high": 0.0}
+    counts = {"n": 8, "changed": 8, "queries": 9, "lost": 2, "won": 1}
+    typed = [Perturbed("a", name, "mrr@10", "ascii", **means, **counts)]  # type: ignore[arg-type]
+    data = [dataset(name, "tr"), dataset("söz", "tr")]
+    part = Part(models=models, datasets=data, measurements=rows, robustness=typed)
+    return assemble(RUN, [part], ["a", "b<i>", "gone"])
+
+
+def test_there_is_a_picture_of_whatever_has_bounds() -> None:
+    found = charts(report())
+    assert sorted(found) == NAMES
+    drawn = found["morphology-söz"].to_dict()
+    values = drawn["data"]["values"]
+    assert {(row["label"], row["model"]) for row in values} == {
+        (label, model) for label in ("case", "vowel_drop") for model in ("a", "b<i>")
+    }
+    assert [row["value"] for row in values if row["model"] == "a"] == [0.3, 0.3]
+    assert next((row["low"], row["high"]) for row in values if row["model"] == "a") == pytest.approx((0.2, 0.4))
+
+
+def test_files_are_drawn_in_both_forms_and_show_names_as_text(tmp_path: Path) -> None:
+    paths = draw(report(), tmp_path)
+    assert paths == [tmp_path / "plots" / f"{name}.{form}" for name in NAMES for form in ("png", "svg")]
+    assert (tmp_path / "plots" / "typed-tıp.png").read_bytes().startswith(b"\x89PNG")
+    picture = (tmp_path / "plots" / "morphology-söz.svg").read_text(encoding="utf-8")
+    for text in ("vowel_drop", "case", "söz: accuracy by category of word form", "b&lt;i&gt;"):
+        assert text in picture
+    assert "gone" not in picture
+    assert not re.findall(r"(?:href|src)=|url\(http", picture), "nothing is fetched"
+
+
+def test_the_same_run_is_drawn_alike(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        draw(report(), tmp_path / folder)
+    for path in (tmp_path / "one" / "plots").glob("*.svg"):
+        assert path.read_bytes() == (tmp_path / "two" / "plots" / path.name).read_bytes()
+
+
+def test_a_name_that_is_no_file_name_is_made_one(tmp_path: Path) -> None:
+    assert picture_name("typed", "a/b: ü") == "typed-a_b__ü"
+    assert tmp_path / "plots" / "typed-_etc_x.svg" in draw(report("/etc/x"), tmp_path)
+
+
+def test_pages_show_what_was_drawn_in_place_of_bars() -> None:
+    found = report()
+    plain, drawn = (language_pages(found, pictures)["language-tr.md"] for pictures in ((), charts(found)))
+    assert "```text" in plain
+    assert "![" not in plain
+    assert "![söz](plots/morphology-söz.svg)" in drawn
+    assert "![tıp](plots/typed-tıp.svg)" in drawn
+    assert "```text" not in drawn
+
+
+@pytest.mark.parametrize(("module", "name"), [("altair", "Altair"), ("vl_convert", "vl-convert")])
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, name: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"{name} is not installed.*pytest-embedeval\[report\]"):
+        draw(report(), tmp_path)
+    assert not (tmp_path / "plots").exists()
