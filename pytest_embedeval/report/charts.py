@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_embedeval.errors import MissingExtraError
 from pytest_embedeval.gate import Measurement
-from pytest_embedeval.report.files import write_together
 from pytest_embedeval.report.schema import Report
 
-FOLDER = "plots"
+PLOTS = "plots"  # the folder of pictures, beside report.json
 
 # Wong, Nature Methods 8 (2011): told apart also by readers who see no red or no green.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
@@ -23,8 +22,16 @@ _FALSE = "confusions.false_positives."
 _RETRIEVAL = ("mrr@10", "ndcg@10", "recall@1", "recall@10")
 
 
-def draw(report: Report, folder: Path, *, scale: float = 2.0) -> list[Path]:
-    """Write each picture of a report as SVG and PNG to `folder/plots`, and return the paths, sorted.
+@dataclass(frozen=True)
+class Picture:
+    """One picture in both forms."""
+
+    svg: str
+    png: bytes
+
+
+def pictures(report: Report, *, scale: float = 2.0) -> dict[str, Picture]:
+    """Return name -> picture, for what the report holds.
 
     Parameters
     ----------
@@ -37,13 +44,11 @@ def draw(report: Report, folder: Path, *, scale: float = 2.0) -> list[Path]:
         Altair or vl-convert is not installed.
     """
     convert = _converter()
-    files: dict[Path, str | bytes] = {}
-    for name, chart in charts(report).items():
-        text = chart.to_json()
-        files[folder / FOLDER / f"{name}.svg"] = convert.vegalite_to_svg(text)
-        files[folder / FOLDER / f"{name}.png"] = convert.vegalite_to_png(text, scale=scale)
-    write_together(files)
-    return sorted(files)
+    texts = {name: chart.to_json() for name, chart in charts(report).items()}
+    return {
+        name: Picture(convert.vegalite_to_svg(text), convert.vegalite_to_png(text, scale=scale))
+        for name, text in texts.items()
+    }
 
 
 def charts(report: Report) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from pytest_embedeval.gate import Baseline, Excerpts, Result
-from pytest_embedeval.report.charts import FOLDER
+from pytest_embedeval.report.charts import PLOTS
 from pytest_embedeval.report.files import locked, write_together
 from pytest_embedeval.report.languages import language_pages
 from pytest_embedeval.report.schema import Part, Report, Run, UsageRow
@@ -157,8 +157,8 @@ def write_run(report: Report, parts: Sequence[Part], baselines: Iterable[Baselin
         write_together(files)
         for stale in {*(folder / "baselines").glob("*.json"), *folder.glob("language-*.md")} - files.keys():
             stale.unlink(missing_ok=True)  # of a model, or a language, that this run did not judge
-        for picture in (folder / FOLDER).glob("*.*"):
-            picture.unlink(missing_ok=True)  # of another run
+        for drawn in (*(folder / PLOTS).glob("*.*"), folder / "report.html"):
+            drawn.unlink(missing_ok=True)  # of another run
     return path
 
 

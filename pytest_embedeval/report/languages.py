@@ -8,7 +8,7 @@ from functools import cached_property
 
 from pytest_embedeval.gate import Measurement, Perturbed, signed
 from pytest_embedeval.languages import language_of, primary
-from pytest_embedeval.report.charts import FOLDER, picture_name
+from pytest_embedeval.report.charts import PLOTS, picture_name
 from pytest_embedeval.report.markdown import escaped, quoted, table_of
 from pytest_embedeval.report.schema import DatasetRow, Report
 
@@ -146,7 +146,7 @@ class _Page:
     def _picture(self, kind: str, dataset: str) -> tuple[str, ...]:
         """Return the lines that show a picture; none where it was not drawn."""
         name = picture_name(kind, dataset)
-        return ("", f"![{escaped(dataset)}]({FOLDER}/{name}.svg)") if name in self.pictures else ()
+        return ("", f"![{escaped(dataset)}]({PLOTS}/{name}.svg)") if name in self.pictures else ()
 
     def _metrics(self, dataset: str, suite: str) -> list[str]:
         rows = (row for row in self.report.measurements if (row.dataset, row.suite) == (dataset, suite))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,28 +21,42 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "found"
 
 
-def test_the_last_run_is_drawn_and_its_page_shows_it(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_run_is_drawn_and_its_pages_show_it(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said == [
-        *(str(finished / "plots" / f"{name}.{form}") for name in NAMES for form in ("png", "svg")),
-        str(finished / "language-tr.md"),
-    ]
+    drawn = {finished / "plots" / f"{name}.{form}" for name in NAMES for form in ("png", "svg")}
+    assert {*map(Path, said)} == {*drawn, finished / "language-tr.md", finished / "report.html"}
+    assert all(path.stat().st_size for path in map(Path, said))
     assert "![söz](plots/morphology-söz.svg)" in (finished / "language-tr.md").read_text(encoding="utf-8")
+    assert "<figure><svg" in (finished / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_next_run_leaves_no_picture_of_the_last(finished: Path) -> None:
+def test_the_next_run_leaves_nothing_of_the_last(finished: Path) -> None:
     main(["report", str(finished)])
     write_run(report(), [], [], finished)
     assert list((finished / "plots").iterdir()) == []
+    assert not (finished / "report.html").exists()
     assert "![" not in (finished / "language-tr.md").read_text(encoding="utf-8")
 
 
-def test_a_folder_without_a_run_and_a_run_without_scores_are_refused(
-    finished: Path, capsys: pytest.CaptureFixture[str]
+def test_without_altair_the_page_has_its_tables_and_a_line_says_what_to_install(
+    finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    assert main(["report"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "without pictures: Altair is not installed; add it with: pip install 'pytest-embedeval[report]'"
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    assert "<figure>" not in page
+    assert "morphology.accuracy.case" in page
+
+
+def test_a_folder_without_a_run_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_an_empty_run_has_a_page_too(finished: Path) -> None:
     write_run(assemble(RUN, [], ["a"]), [], [], finished)
-    assert main(["report"]) == 2
-    assert "the report holds no scores with bounds; there is nothing to draw" in capsys.readouterr().err
+    assert main(["report"]) == 0
+    assert "Which model, and why" in (finished / "report.html").read_text(encoding="utf-8")

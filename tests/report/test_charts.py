@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from pytest_embedeval.errors import MissingExtraError
 from pytest_embedeval.gate import Measurement, Perturbed
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report import Part, Report, assemble
-from pytest_embedeval.report.charts import charts, draw, picture_name
+from pytest_embedeval.report.charts import charts, picture_name, pictures
 from pytest_embedeval.report.languages import language_pages
 from tests.report.test_gather import RUN
 from tests.report.test_languages import dataset
@@ -54,27 +53,25 @@ def test_there_is_a_picture_of_whatever_has_bounds() -> None:
     assert next((row["low"], row["high"]) for row in values if row["model"] == "a") == pytest.approx((0.2, 0.4))
 
 
-def test_files_are_drawn_in_both_forms_and_show_names_as_text(tmp_path: Path) -> None:
-    paths = draw(report(), tmp_path)
-    assert paths == [tmp_path / "plots" / f"{name}.{form}" for name in NAMES for form in ("png", "svg")]
-    assert (tmp_path / "plots" / "typed-tıp.png").read_bytes().startswith(b"\x89PNG")
-    picture = (tmp_path / "plots" / "morphology-söz.svg").read_text(encoding="utf-8")
+def test_pictures_come_in_both_forms_and_show_names_as_text() -> None:
+    drawn = pictures(report())
+    assert sorted(drawn) == NAMES
+    assert drawn["typed-tıp"].png.startswith(b"\x89PNG")
+    picture = drawn["morphology-söz"].svg
     for text in ("vowel_drop", "case", "söz: accuracy by category of word form", "b&lt;i&gt;"):
         assert text in picture
     assert "gone" not in picture
     assert not re.findall(r"(?:href|src)=|url\(http", picture), "nothing is fetched"
 
 
-def test_the_same_run_is_drawn_alike(tmp_path: Path) -> None:
-    for folder in ("one", "two"):
-        draw(report(), tmp_path / folder)
-    for path in (tmp_path / "one" / "plots").glob("*.svg"):
-        assert path.read_bytes() == (tmp_path / "two" / "plots" / path.name).read_bytes()
+def test_the_same_run_is_drawn_alike() -> None:
+    one, two = pictures(report()), pictures(report())
+    assert {name: picture.svg for name, picture in one.items()} == {name: two[name].svg for name in two}
 
 
-def test_a_name_that_is_no_file_name_is_made_one(tmp_path: Path) -> None:
+def test_a_name_that_is_no_file_name_is_made_one() -> None:
     assert picture_name("typed", "a/b: ü") == "typed-a_b__ü"
-    assert tmp_path / "plots" / "typed-_etc_x.svg" in draw(report("/etc/x"), tmp_path)
+    assert "typed-_etc_x" in charts(report("/etc/x"))
 
 
 def test_pages_show_what_was_drawn_in_place_of_bars() -> None:
@@ -88,8 +85,7 @@ def test_pages_show_what_was_drawn_in_place_of_bars() -> None:
 
 
 @pytest.mark.parametrize(("module", "name"), [("altair", "Altair"), ("vl_convert", "vl-convert")])
-def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, name: str) -> None:
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"{name} is not installed.*pytest-embedeval\[report\]"):
-        draw(report(), tmp_path)
-    assert not (tmp_path / "plots").exists()
+        pictures(report())

@@ -1,0 +1,242 @@
+"""`report.html`: what it says, that nothing foreign is markup, and that a real browser shows and filters it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_embedeval.gate import Excerpts, Measurement, Result, Verdict
+from pytest_embedeval.gate.results import JudgedData, JudgedModel, KeptMetric, KeptQuery
+from pytest_embedeval.gate.verdicts import RuleName, State
+from pytest_embedeval.models import ModelInfo
+from pytest_embedeval.report import Kept, Part, Report, SpeedRow, assemble
+from pytest_embedeval.report.page import page_of
+from pytest_embedeval.report.page.render import script_data
+from pytest_embedeval.report.page.verdicts import sentences, upgrades
+from tests.report.test_gather import RUN
+from tests.report.test_languages import dataset
+
+PLACE = "retrieval/tıp"
+EVIL = "<script>alert(1)</script>"
+
+
+def result(ranks: list[int], queries: list[str], depth: int = 10) -> Result:
+    """Return a search that finds the document of query i at the given rank, 0 for not at all."""
+    kept = {}
+    for place, (identity, rank) in enumerate(zip(queries, ranks, strict=True)):
+        top = [f"d{(place + step) % len(queries)}" for step in range(1, depth + 1)]
+        if rank:
+            top[rank - 1] = f"d{place}"
+        kept[identity] = KeptQuery(scores=[round(1 / rank, 6) if rank else 0.0], top=top)
+    mean = sum(query.scores[0] or 0.0 for query in kept.values()) / len(kept)
+    return Result(
+        model=JudgedModel(source="x"),
+        dataset=JudgedData(fingerprint="sha256:0"),
+        metrics={"mrr@10": KeptMetric(value=round(mean, 6), n=len(kept))},
+        columns=["mrr@10"],
+        queries=kept,
+    )
+
+
+TEXTS = ["ağrı kesici", EVIL, "دواء الصداع", "💊🫀 ilaç", "böbrek taşı", *(f"soru {n}" for n in range(15))]
+IDS = [f"q{n:05}" for n in range(len(TEXTS))]
+
+
+def kept(ranks: dict[str, list[int]], texts: list[str] = TEXTS, words: int = 8) -> Kept:
+    ids = [f"q{n:05}" for n in range(len(texts))]
+    documents = {f"d{n}": f"{EVIL} belge {n} " + "uzun " * words for n in range(len(texts))}
+    relevant = {identity: [f"d{n}"] for n, identity in enumerate(ids)}
+    excerpts = Excerpts("tıp", dict(zip(ids, texts, strict=True)), documents, relevant)
+    return Kept({(alias, PLACE): result(each, ids) for alias, each in ranks.items()}, None, {"tıp": excerpts})
+
+
+def verdict(model: str, state: State, rule: RuleName = "against", **more: Any) -> Verdict:
+    numbers = {"delta": -0.2, "low": -0.3, "high": -0.1, "change": "regressed" if state == "fail" else "non-inferior"}
+    return Verdict(
+        model,
+        "retrieval",
+        "tıp",
+        "mrr@10",
+        rule,
+        0.4,
+        0.6,
+        state,
+        f"{EVIL} fell",
+        **{**numbers, **more},
+    )
+
+
+def report(*verdicts: Verdict, aliases: tuple[str, ...] = ("prod", "next")) -> Report:
+    models = [ModelInfo(alias, "x", dimension=384, bytes_per_vector=1536) for alias in aliases]
+    models.append(ModelInfo("gone", "x", error=f"no such file {EVIL}"))
+    rows = [Measurement(alias, "retrieval", "tıp", "mrr@10", 0.5, 20, 0.4, 0.6) for alias in aliases]
+    speed = [
+        SpeedRow(model=alias, task="encode", texts_per_s=rate, rounds=3)
+        for alias, rate in zip(aliases, (100.0, 50.0), strict=False)
+    ]
+    part = Part(models=models, datasets=[dataset("tıp", "tr")], measurements=rows, verdicts=list(verdicts), speed=speed)
+    return assemble(RUN, [part], [*aliases, "gone"])
+
+
+RANKS = {"prod": [1] * 20, "next": [1, 0, 2, 0, 1, *[1] * 15]}
+PAGE = page_of(report(verdict("next", "fail", reference="prod")), kept(RANKS), {"typed-tıp": "<svg></svg>"})
+
+
+def test_each_model_has_one_sentence() -> None:
+    judged = report(verdict("next", "fail"), verdict("prod", "pass", change="improved"))
+    assert {row.alias: (row.outcome, row.text) for row in sentences(judged)} == {
+        "prod": ("passes", "passes 1 rule; improved mrr@10 of retrieval/tıp"),
+        "next": ("fails", "fails on mrr@10 of retrieval/tıp"),
+        "gone": ("fails", "could not be loaded"),
+    }
+    unsure = sentences(report(verdict("next", "inconclusive"), verdict("next", "fail", "baseline", advisory=True)))
+    assert (unsure[1].outcome, unsure[1].text) == ("unsure", "passes; 1 of 1 rule inconclusive")
+    assert unsure[0].outcome == "measured"
+
+
+def test_an_upgrade_is_told_in_quality_speed_size_and_time() -> None:
+    (card,) = upgrades(report(verdict("next", "fail", reference="prod")), documents=[5_000])
+    assert (card.model, card.reference) == ("next", "prod")
+    assert card.quality == [("mrr@10, retrieval/tıp", "0.600", "0.400", "−0.200 [−0.300, −0.100] REGRESSED")]
+    costs = {row[0]: row[1:] for row in card.costs}
+    assert costs["texts per second"] == ("100", "50", "× 0.50")
+    assert costs["bytes per vector"] == ("1,536", "1,536", "× 1.00")
+    assert costs["encode 5,000 documents anew, on this machine"][1] == "100.0 seconds"
+    assert costs["encode 10,000,000 documents anew, on this machine"][1] == "2.3 days"
+    assert costs["vectors of 1,000,000 documents"][:2] == ("1.4 GiB", "1.4 GiB")
+    assert "encode 3 documents anew, on this machine" in costs, "the corpus of this run"
+
+
+def test_what_data_and_errors_say_is_no_markup() -> None:
+    assert EVIL not in PAGE
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; fell" in PAGE
+    assert PAGE.count("<script>") == 1
+    assert PAGE.count('<script type="application/json"') == 1
+
+
+@pytest.mark.parametrize("text", ["</script>", "<!--<script>", "\u2028", "a & b", "'\"\\"])
+def test_data_of_a_script_is_read_back_and_ends_nothing(text: str) -> None:
+    data = script_data([text])
+    assert json.loads(data) == [text]
+    assert not set(data) & {"<", ">", "&", "\u2028"}
+
+
+def test_the_file_asks_no_network() -> None:
+    assert "default-src 'none'" in PAGE
+    assert set(re.findall(r"""(?:src|href)=["']?([^"'>]*)""", PAGE)) == {"#queries"}
+    assert "http" not in PAGE.replace("http-equiv", "")
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+_FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--dump-dom"),
+)
+_DRIVE = """
+<pre id="result"></pre><script>
+const choose = (id, value) => {{
+  const part = document.getElementById(id);
+  part.value = value;
+  part.dispatchEvent(new Event(id === "search" ? "input" : "change"));
+}};
+const shown = () => [...document.querySelectorAll(".rows .text")].map((row) => row.textContent);
+const count = () => document.getElementById("count").textContent;
+document.getElementById("result").textContent = JSON.stringify((() => {{ {steps} }})());
+</script></body>"""
+
+
+def drive(tmp_path: Path, page: str, steps: str) -> Any:
+    """Open a page in Chromium, take the steps, and return what they return; an error of the page fails the test."""
+    path = tmp_path / "report.html"
+    path.write_text(page.replace("</body>", _DRIVE.format(steps=steps)), encoding="utf-8")
+    assert CHROMIUM is not None
+    command = [CHROMIUM, *_FLAGS, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, flags=re.DOTALL)
+    assert found is not None
+    return json.loads(html.unescape(found[1]))
+
+
+@needs_browser
+def test_a_browser_lists_the_queries_and_filters_them(tmp_path: Path) -> None:
+    found = drive(
+        tmp_path,
+        PAGE,
+        """
+        const seen = {start: [count(), shown()[0]]};
+        choose("kind", "lost"); seen.lost = [count(), shown()];
+        choose("kind", "won"); seen.won = count();
+        choose("kind", "wrong"); seen.wrong = count();
+        choose("kind", "all"); choose("search", "BÖBREK"); seen.search = shown();
+        choose("search", "");
+        choose("reference", "1"); choose("candidate", "0"); choose("kind", "won"); seen.swapped = count();
+        return seen;
+        """,
+    )
+    assert found["start"] == ["20 of 20 queries", EVIL]
+    assert found["lost"] == ["3 of 20 queries", [EVIL, "💊🫀 ilaç", "دواء الصداع"]]
+    assert found["won"] == "0 of 20 queries"
+    assert found["wrong"] == "0 of 20 queries"
+    assert found["search"] == ["böbrek taşı"]
+    assert found["swapped"] == "3 of 20 queries"
+
+
+@needs_browser
+def test_a_query_opens_by_key_and_shows_both_lists_as_text(tmp_path: Path) -> None:
+    found = drive(
+        tmp_path,
+        PAGE,
+        """
+        const rows = document.getElementById("rows");
+        const press = (key) => rows.dispatchEvent(new KeyboardEvent("keydown", {key}));
+        press("ArrowDown"); press("Enter");
+        return {
+          titles: [...document.querySelectorAll(".detail h3")].map((title) => title.textContent),
+          items: document.querySelectorAll(".detail li").length,
+          gold: document.querySelectorAll(".detail .gold").length,
+          first: document.querySelector(".detail .gold").textContent,
+          scripts: document.querySelectorAll(".detail script").length,
+        };
+        """,
+    )
+    assert found["titles"] == ["prod, rank 1", "next, rank –"]
+    assert (found["items"], found["gold"], found["scripts"]) == (20, 1, 0)
+    assert found["first"].startswith(f"d1 · relevant{EVIL} belge 1 uzun")
+
+
+@needs_browser
+def test_ten_thousand_queries_of_four_models_stay_small_and_quick(tmp_path: Path) -> None:
+    number = 10_000
+    texts = [f"soru {n} baş ağrısı neden olur" for n in range(number)]
+    ranks = {alias: [(n * step) % 11 for n in range(number)] for alias, step in zip("abcd", (1, 3, 7, 9), strict=True)}
+    rows = kept(ranks, texts, words=40)
+    began = time.perf_counter()
+    page = page_of(report(aliases=("a", "b", "c", "d")), rows, {})
+    assert time.perf_counter() - began < 10
+    assert len(page.encode()) < 15_000_000
+    found = drive(
+        tmp_path,
+        page,
+        """
+        const painted = performance.getEntriesByType("navigation")[0].domInteractive, times = [];
+        for (const [id, value] of [["kind", "lost"], ["search", "soru 77"], ["search", ""], ["kind", "won"]]) {
+          const began = performance.now();
+          choose(id, value); document.getElementById("rows").getBoundingClientRect();
+          times.push(performance.now() - began);
+        }
+        return {painted, slowest: Math.max(...times), rows: shown().length, count: count()};
+        """,
+    )
+    assert found["rows"] < 40, "only what can be seen is in the page"
+    assert found["count"].endswith(" of 10,000 queries")
+    assert found["slowest"] < 500, "100 ms on a quiet machine"
