@@ -5,10 +5,12 @@ Long form throughout, so that pandas loads each list as a table. Numbers are fin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
+from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.findings import Finding
 from pytest_embedeval.gate import (
     Beside,
@@ -25,6 +27,8 @@ from pytest_embedeval.gate import (
 from pytest_embedeval.models import ModelInfo
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from pytest_embedeval.models.remote import Usage
 
 
@@ -220,6 +224,29 @@ class Report(_Strict):
     indexes: list[IndexRow] = []
     usage: list[UsageRow] = []
     warnings: list[str] = []
+
+    def to_frame(self, table: str = "measurements") -> DataFrame:
+        """Return one of the lists as a table of pandas, a row per entry; nested values stay as they are.
+
+        Parameters
+        ----------
+        table
+            `measurements`, `verdicts`, `models`, `speed`, `robustness`, or any other list of the report.
+
+        Raises
+        ------
+        UsageError
+            The report has no list of that name.
+        """
+        import pandas
+
+        known = {name: field.annotation for name, field in type(self).model_fields.items() if name != "warnings"}
+        tables = [name for name, kind in known.items() if get_origin(kind) is list]
+        if table not in tables:
+            raise UsageError(f"the report has no table {table!r}; {did_you_mean(table, tables)}")
+        (row,) = get_args(known[table])
+        columns = [each.name for each in fields(row)] if is_dataclass(row) else list(row.model_fields)
+        return pandas.DataFrame(self.model_dump(mode="json", include={table})[table], columns=columns)
 
 
 class ResultRow(_Strict):

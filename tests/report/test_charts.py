@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from pytest_embedeval.errors import MissingExtraError
-from pytest_embedeval.gate import Measurement, Perturbed
+from pytest_embedeval.gate import FusionRow, Measurement, Perturbed
 from pytest_embedeval.models import ModelInfo
-from pytest_embedeval.report import Part, Report, assemble
-from pytest_embedeval.report.charts import charts, picture_name, pictures
+from pytest_embedeval.report import Part, Report, SpeedRow, assemble
+from pytest_embedeval.report.charts import charts, pareto, picture_name, pictures
 from pytest_embedeval.report.languages import language_pages
 from tests.report.test_gather import RUN
 from tests.report.test_languages import dataset
@@ -89,3 +89,41 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, module: 
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"{name} is not installed.*pytest-embedeval\[report\]"):
         pictures(report())
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([(20.0, 0.6), (80.0, 0.1), (600.0, 0.4)], [True, False, True]),
+        ([(1.0, 0.5), (1.0, 0.5)], [True, True]),
+        ([(1.0, 0.5), (2.0, 0.5), (2.0, 0.4)], [False, True, False]),
+        ([(1.0, 0.5)], [True]),
+    ],
+)
+def test_the_front_is_what_no_other_model_beats(points: list[tuple[float, float]], front: list[bool]) -> None:
+    assert pareto(points) == front
+
+
+def test_speed_stands_against_quality_where_two_models_were_timed() -> None:
+    found = report()
+    rates = {"a": 100.0, "b<i>": 50.0}
+    speed = [SpeedRow(model=alias, task="encode", texts_per_s=rate, rounds=3) for alias, rate in rates.items()]
+    assert "speed-tıp" not in charts(found.model_copy(update={"speed": speed[:1]}))
+    drawn = charts(found.model_copy(update={"speed": speed}))["speed-tıp"].to_dict()
+    rows = {row["model"]: (row["rate"], row["value"], row["front"]) for row in drawn["data"]["values"]}
+    assert rows == {"a": (100.0, 0.3, "beaten by none in both"), "b<i>": (50.0, 0.6, "beaten by none in both")}
+    assert drawn["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"
+
+
+def test_a_curve_over_alpha_is_drawn_for_all_queries_alone() -> None:
+    rows = [
+        FusionRow("a", "tıp", "mrr@10", fusion, alpha, queries, 9, 0.5, 0.4, 0.6)
+        for fusion, alpha, queries in (
+            ("weighted", 0.0, "all"),
+            ("weighted", 1.0, "all"),
+            ("weighted", 0.5, "held out"),
+            ("rrf", None, "all"),
+        )
+    ]
+    drawn = charts(report().model_copy(update={"fusion": rows}))["hybrid-tıp"].to_dict()
+    assert [row["alpha"] for row in drawn["data"]["values"]] == [0.0, 1.0]

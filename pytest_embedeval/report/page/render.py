@@ -14,6 +14,8 @@ from pytest_embedeval.report.schema import Report
 
 _TITLES = {
     "retrieval": "Search",
+    "speed": "Speed against quality",
+    "hybrid": "Words and vectors together",
     "typed": "Queries as people type them",
     "morphology": "Word forms",
     "confusions": "What is taken for the answer",
