@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_embedeval.models import load_model
     from pytest_embedeval.pairs import evaluate_confusions, evaluate_similarity
     from pytest_embedeval.perturbations import perturb
+    from pytest_embedeval.report import load_report
     from pytest_embedeval.retrieval.retriever import Retriever
     from pytest_embedeval.robustness import evaluate_robustness
     from pytest_embedeval.stages import evaluate_stages
@@ -40,6 +41,7 @@ _ROOMS = {
     "load_variants": "pytest_embedeval.datasets",
     "load_words": "pytest_embedeval.datasets",
     "perturb": "pytest_embedeval.perturbations",
+    "load_report": "pytest_embedeval.report",
     "evaluate_retrieval": "pytest_embedeval.evaluate",
     "evaluate_morphology": "pytest_embedeval.evaluate",
     "evaluate_clustering": "pytest_embedeval.evaluate",
@@ -70,6 +72,7 @@ __all__ = [
     "load_dataset",
     "load_minimal_pairs",
     "load_model",
+    "load_report",
     "load_sentences",
     "load_variants",
     "load_words",

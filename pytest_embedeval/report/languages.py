@@ -43,9 +43,9 @@ class _Page:
     pictures: Collection[str]
 
     @cached_property
-    def found(self) -> Mapping[tuple[str, str], Measurement]:
-        """(data set and metric, alias) -> what was measured."""
-        return {(f"{row.dataset} {row.metric}", row.model): row for row in self.report.measurements}
+    def found(self) -> Mapping[tuple[str, str, str], Measurement]:
+        """(data set, metric, alias) -> what was measured."""
+        return {(row.dataset, row.metric, row.model): row for row in self.report.measurements}
 
     @property
     def aliases(self) -> list[str]:
@@ -85,7 +85,7 @@ class _Page:
             yield from self._worst(rows, aliases)
 
     def _clean(self, dataset: str, alias: str) -> str:
-        return _score(self.found.get((f"{dataset} robustness.clean", alias)))
+        return _score(self.found.get((dataset, "robustness.clean", alias)))
 
     def _worst(self, rows: Sequence[Perturbed], aliases: Sequence[str]) -> Iterator[str]:
         for alias in aliases:
@@ -127,9 +127,9 @@ class _Page:
         width = max(len(metric) - len(_CATEGORY) for metric in metrics)
         reach = max(map(len, self.aliases), default=0)
         for metric in metrics:
-            label = metric.removeprefix(_CATEGORY)
+            label = metric.removeprefix(_CATEGORY).replace("`", "'")  # a line of backticks would end the block
             for alias in self.aliases:
-                cell = self.found.get((f"{dataset} {metric}", alias))
+                cell = self.found.get((dataset, metric, alias))
                 if cell is not None and cell.value is not None:
                     bar = "█" * round(cell.value * _BAR)
                     yield f"{label:<{width}}  {alias:<{reach}}  {bar:·<{_BAR}} {cell.value:.2f}"
@@ -154,7 +154,7 @@ class _Page:
 
     def _table(self, dataset: str, metrics: Iterable[str], name: Callable[[str], str]) -> Iterator[str]:
         body, aliases = [], self.aliases
-        cells = {metric: [self.found.get((f"{dataset} {metric}", alias)) for alias in aliases] for metric in metrics}
+        cells = {metric: [self.found.get((dataset, metric, alias)) for alias in aliases] for metric in metrics}
         kept = [place for place in range(len(aliases)) if any(row[place] for row in cells.values())]
         for metric, row in cells.items():
             n = next((f"{cell.n:,}" for cell in row if cell), "")

@@ -92,3 +92,9 @@ def test_queries_are_shown_as_text(text: str) -> None:
 
 def test_nothing_is_said_of_runs_without_such_suites() -> None:
     assert language_pages(report(measured("retrieval", "tıp", "mrr@10"), data=(dataset("tıp", "tr"),))) == {}
+
+
+def test_no_category_ends_the_block_of_bars() -> None:
+    row = measured("morphology", "söz", "morphology.accuracy.```")
+    (page,) = language_pages(report(row, data=(dataset("söz", "tr"),))).values()
+    assert [line for line in page.splitlines() if line.startswith("```")] == ["```text", "```"]
