@@ -149,13 +149,10 @@ def evaluate_morphology(model: Judged, data: WordData) -> Scores:
 def _versus(data: WordData, won: NDArray[np.float64], owner: NDArray[np.int64]) -> dict[str, Measured]:
     """Return how often the form is nearer than the distractors of each kind, one score per item that has the kind."""
     kinds = np.array([kind for item in data.items for kind in item.kinds or [""] * len(item.distractors)])
-    measured = {}
-    for kind in filter(None, dict.fromkeys(kinds.tolist())):
-        rows = np.flatnonzero(kinds == kind)
-        held, member = np.unique(owner[rows], return_inverse=True)
-        each = np.bincount(member, weights=won[rows]) / np.bincount(member)
-        measured[f"morphology.versus.{kind}"] = Measured.mean_of(each, [data.items[i].id for i in held.tolist()])
-    return measured
+    return {
+        f"morphology.versus.{kind}": Measured.mean_by(won[kinds == kind], owner[kinds == kind], data.ids)
+        for kind in filter(None, dict.fromkeys(kinds.tolist()))
+    }
 
 
 def evaluate_clustering(model: Judged, data: RetrievalData, *, seed: int = 42) -> Scores:
@@ -200,12 +197,9 @@ def evaluate_triplets(model: Judged, data: RetrievalData, *, seed: int = 42) -> 
             margins = word_metrics.similarity(queries[asked], documents[positive]) - word_metrics.similarity(
                 queries[asked], documents[negative]
             )
-            rows, member = np.unique(asked, return_inverse=True)
-            ids, counts = [data.query_ids[row] for row in rows.tolist()], np.bincount(member)
-            hits = np.bincount(member, weights=word_metrics.nearer(margins)) / counts
-            measured[f"triplet.accuracy{suffix}"] = Measured.mean_of(hits, ids)
-            wide = np.bincount(member, weights=margins) / counts
-            measured[f"triplet.margin{suffix}"] = Measured.mean_of(wide, ids, (-2.0, 2.0), is_compared=False)
+            ids = data.query_ids
+            measured[f"triplet.accuracy{suffix}"] = Measured.mean_by(word_metrics.nearer(margins), asked, ids)
+            measured[f"triplet.margin{suffix}"] = Measured.mean_by(margins, asked, ids, (-2.0, 2.0), is_compared=False)
     return _scores("triplets", encoded, data, measured, seed=seed)
 
 

@@ -14,7 +14,7 @@ from pytest_embedeval.datasets.fields import clusters_of
 from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.evaluate import Judged, as_encoded
 from pytest_embedeval.gate import Beside, FusionRow, QueryChange
-from pytest_embedeval.gate.differences import SAME, Differences
+from pytest_embedeval.gate.differences import Differences, lost_and_won
 from pytest_embedeval.gate.fusion import ALPHAS, RRF, VECTORS, WORDS, fusion_rows
 from pytest_embedeval.metrics import score_each
 from pytest_embedeval.models.searching import Fusion
@@ -154,11 +154,8 @@ class _Sides:
         together = None if self.clusters is None else [self.clusters[i] for i in chosen.tolist()]
         differences = Differences.of(change, together)
         low, high = differences.interval
-        lost, won = np.flatnonzero(change < -SAME), np.flatnonzero(change > SAME)
-        largest = [
-            *lost[np.argsort(change[lost], kind="stable")[:LARGEST]],
-            *won[np.argsort(-change[won], kind="stable")[:LARGEST]],
-        ]
+        lost, won = lost_and_won(change)
+        largest = [*lost[:LARGEST], *won[:LARGEST]]
         return Beside(
             model,
             reference,

@@ -54,17 +54,12 @@ def _contrasts(data: SentenceData, cosines: NDArray[np.float64]) -> dict[str, Me
     hits = nearer(cosines[pairs[:, 1]] - cosines[pairs[:, 0]])
     kinds = [pair.kind for pair in data.items]
 
-    def mean(rows: NDArray[np.int64]) -> Measured:
-        held, member = np.unique(pairs[rows, 0], return_inverse=True)
-        each = np.bincount(member, weights=hits[rows]) / np.bincount(member)
-        return Measured.mean_of(each, [data.items[place].id for place in held.tolist()])
-
-    whole = mean(np.arange(len(pairs)))
-    measured = {"similarity.contrast": whole}
+    measured = {"similarity.contrast": Measured.mean_by(hits, pairs[:, 0], data.ids)}
     for column in pairs.T:
         named = np.array([kinds[place] for place in column.tolist()])
         for kind in dict.fromkeys(named.tolist()):
-            measured[f"similarity.contrast.{kind}"] = mean(np.flatnonzero(named == kind))
+            rows = named == kind
+            measured[f"similarity.contrast.{kind}"] = Measured.mean_by(hits[rows], pairs[rows, 0], data.ids)
     return measured
 
 

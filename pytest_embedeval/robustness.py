@@ -15,7 +15,7 @@ from pytest_embedeval.datasets.fields import clusters_of
 from pytest_embedeval.errors import UsageError
 from pytest_embedeval.evaluate import Judged, as_encoded
 from pytest_embedeval.gate import Perturbed, QueryChange
-from pytest_embedeval.gate.differences import SAME, Differences
+from pytest_embedeval.gate.differences import Differences, lost_and_won
 from pytest_embedeval.metrics import Measured, Scores, score_each
 from pytest_embedeval.perturbations import perturbations
 from pytest_embedeval.search import ranker
@@ -159,8 +159,8 @@ class _Asked:
         together = None if self.together is None else [self.together[i] for i in changed.tolist()]
         differences = Differences.of(change, together)
         low, high = differences.interval
-        lost = np.flatnonzero(change < -SAME)
-        worst = changed[lost[np.argsort(change[lost], kind="stable")[:LARGEST]]].tolist()
+        lost, won = lost_and_won(change)
+        worst = changed[lost[:LARGEST]].tolist()
         return Perturbed(
             self.model,
             self.data.name,
@@ -175,7 +175,7 @@ class _Asked:
             changed=len(changed),
             queries=len(clean),
             lost=len(lost),
-            won=int(np.count_nonzero(change > SAME)),
+            won=len(won),
             largest=tuple(
                 QueryChange(self.data.query_ids[i], texts[i], float(clean[i]), float(scores[i])) for i in worst
             ),

@@ -108,13 +108,13 @@ def _load(given: str, arguments: argparse.Namespace, settings: Settings) -> _Giv
 
 
 def _told_format(path: Path) -> str:
-    from pytest_embedeval.datasets.load import told_items
-
     if path.is_dir():
         from pytest_embedeval.datasets.wands import PRODUCTS
 
         return "wands" if (path / PRODUCTS).exists() else "beir"
     if path.suffix == ".tsv":
+        from pytest_embedeval.datasets.load import told_items
+
         return told_items(path)
     return {".jsonl": "jsonl", ".csv": "csv"}.get(path.suffix, "squad")
 

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_embedeval.errors import UsageError, did_you_mean
-from pytest_embedeval.settings import FORMATS, ITEM_FORMATS, DatasetTable, Settings
+from pytest_embedeval.settings import FORMATS, DatasetTable, Settings, argument_of
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import RetrievalData
-
-_OF_ITEMS = {form for formats in ITEM_FORMATS.values() for form in formats}
 
 
 def given_data(given: str, settings: Settings, language: str | None = None) -> RetrievalData:
@@ -60,7 +58,7 @@ def _guessed(path: Path, settings: Settings) -> DatasetTable:
     else:
         found = ["squad"] if path.suffix == ".json" else []
     if len(found) != 1:
-        formats = ", ".join(name for name in FORMATS if name not in _OF_ITEMS)
+        formats = ", ".join(name for name in FORMATS if argument_of(name) == "dataset")
         raise UsageError(
             f"{path}: its format is not plain; add {settings.heading('datasets', 'NAME')} with path and format "
             f"({formats}) to {settings.file}, and search NAME"

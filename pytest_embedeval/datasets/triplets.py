@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,12 +73,12 @@ def hard_triplets(data: RetrievalData) -> NDArray[np.int64]:
     for document, title in enumerate(titles):
         if title:
             on_topic.setdefault(title, []).append(document)
-    texts = [folded(text) for text in data.documents]
+    text = cache(lambda document: folded(data.documents[document]))  # most documents are near no query
     rows = []
     for query, positives in relevant.items():
-        gold = {texts[document] for document in positives}
+        gold = set(map(text, positives))
         near = judged.get(query) or (on_topic.get(titles[positives[0]], []) if titles else [])
-        hard = [document for document in near if texts[document] not in gold]
+        hard = [document for document in near if text(document) not in gold]
         step = max(1, -(-len(hard) // _MOST))
         rows += [(query, positives[0], document) for document in hard[::step]]
     return np.array(rows, dtype=np.int64).reshape(-1, 3)

@@ -39,7 +39,7 @@ def load_turkmorfbench(path: str | Path = PACKAGE, *, name: str | None = None, l
     DatasetError
         The file is missing or malformed; the message names file and item.
     """
-    source = _installed() if str(path) == PACKAGE or Path(path).name == PACKAGE else Path(path)
+    source = _installed() if Path(path).name == PACKAGE else Path(path)
     try:
         content = json.loads(read_text(source))
     except json.JSONDecodeError as error:
@@ -67,11 +67,10 @@ def _items(entries: list[Any], source: Path) -> Iterator[WordItem]:
         kinds = {str(text): kind for kind, text in wrong.items() if text and text not in (lemma, form)}
         if form == lemma or not kinds:
             continue
-        task = str(item.get("gorev") or "")
         yield WordItem(
             id=json_text(item, "kimlik", place),
             category=json_text(item, "kova", place),
-            features=task,
+            features=str(item.get("gorev") or ""),
             lemma=lemma,
             form=form,
             distractors=tuple(kinds),

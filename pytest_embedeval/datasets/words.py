@@ -84,18 +84,11 @@ def load_words(path: str | Path, *, name: str | None = None, language: str | Non
         The file is missing or malformed; the message names file, line and column.
     """
     path = Path(path)
-    items = [word_item(row) for row in read_rows(path, COLUMNS, optional=("kinds",))]
+    items = [_item(row) for row in read_rows(path, COLUMNS, optional=("kinds",))]
     return WordData(name or path.stem, items, language)
 
 
-def word_item(row: Row) -> WordItem:
-    """Return the item of one line.
-
-    Raises
-    ------
-    DatasetError
-        A cell is empty or contradicts another; the message names place and column.
-    """
+def _item(row: Row) -> WordItem:
     row.filled("category", "lemma", "form", "distractors")
     cells = dict(row.cells)
     distractors, kinds = (_parts(cells.pop(column)) for column in ("distractors", "kinds"))

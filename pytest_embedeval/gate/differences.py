@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 SAME = 1e-12  # differences up to this are none
 
 
+def lost_and_won(change: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the positions of the differences below zero and above it, the largest first, equal ones as they stand."""
+    lost, won = np.flatnonzero(change < -SAME), np.flatnonzero(change > SAME)
+    return lost[np.argsort(change[lost], kind="stable")], won[np.argsort(-change[won], kind="stable")]
+
+
 @dataclass(frozen=True)
 class Terms:
     """How a comparison is judged.

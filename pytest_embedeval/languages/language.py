@@ -50,9 +50,6 @@ class Language:
     without_suffixes: Change = _as_it_is
     mistakes: Mapping[str, Change] = field(default_factory=dict)
 
-    def __hash__(self) -> int:
-        return hash(self.code)
-
     def lower(self, text: str) -> str:
         """Return the text in NFC and in lower case."""
         text = unicodedata.normalize("NFC", text)

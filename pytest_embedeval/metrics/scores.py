@@ -64,6 +64,29 @@ class Measured:
         """Make the score that is the arithmetic mean of its rows."""
         return cls(float(each.mean()), len(each), each, ids, bounds, is_compared=is_compared)
 
+    @classmethod
+    def mean_by(
+        cls,
+        scores: NDArray[np.float64],
+        owner: NDArray[np.int64],
+        names: Sequence[str],
+        bounds: tuple[float, float] = (0.0, 1.0),
+        *,
+        is_compared: bool = True,
+    ) -> Measured:
+        """Make the mean over owners of several scores each, of which an owner's own mean counts.
+
+        Parameters
+        ----------
+        scores
+            float64 array [m].
+        owner
+            Position in `names` of what each belongs to, int64 array [m]; one without any is left out.
+        """
+        held, member = np.unique(owner, return_inverse=True)
+        each = np.bincount(member, weights=scores) / np.bincount(member)
+        return cls.mean_of(each, [names[place] for place in held.tolist()], bounds, is_compared=is_compared)
+
     def part(self, rows: NDArray[np.bool_]) -> Measured:
         """Return the mean of some rows alone; there must be one."""
         assert self.each is not None

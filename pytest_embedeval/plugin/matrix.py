@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_embedeval.errors import UsageError
 from pytest_embedeval.plugin.state import Session
+
+if TYPE_CHECKING:
+    from pytest_embedeval.models import ModelSpec
 
 _OURS = "pytest_embedeval.plugin"
 
@@ -40,6 +43,11 @@ _FORMATS = {
     "sentences": "similarity",
     "minimal_pairs": "minimal_pairs",
 }
+# A mark of tests -> whether they apply to a model; those that do not are deselected without a word.
+_NEEDS: dict[str, Callable[[ModelSpec], bool]] = {
+    "needs_second_stage": lambda spec: spec.second is not None,
+    "needs_new_queries": lambda spec: not spec.is_run,
+}
 _NO_DATA = "no data set"  # stands for the parameter of tests that are deselected: the project has data of another kind
 
 
@@ -60,14 +68,9 @@ def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -
         if item not in dropped and alias_of(item) in without and item.get_closest_marker("needs_vectors")
     ]
     dropped.update(inapplicable)
-    finished = {spec.alias for spec in session.specs if spec.is_run} if _aliases(items) else set()
-    dropped.update(
-        item for item in items if alias_of(item) in finished and item.get_closest_marker("needs_new_queries")
-    )
-    one_stage = {spec.alias for spec in session.specs if spec.second is None} if _aliases(items) else set()
-    dropped.update(
-        item for item in items if alias_of(item) in one_stage and item.get_closest_marker("needs_second_stage")
-    )
+    for mark, can in _NEEDS.items():
+        unable = {spec.alias for spec in session.specs if not can(spec)} if _aliases(items) else set()
+        dropped.update(item for item in items if alias_of(item) in unable and item.get_closest_marker(mark))
     if dropped:
         session.inapplicable_items = dropped
         config.hook.pytest_deselected(items=[item for item in items if item in dropped])

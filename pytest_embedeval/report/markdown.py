@@ -14,6 +14,7 @@ from pytest_embedeval.gate import Comparison, Cost, QueryChange, Verdict
 from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import DatasetRow, IndexRow, Report
+from pytest_embedeval.report.standing import Standing
 from pytest_embedeval.report.table import counted, failure_line
 
 _MAIN = {
@@ -27,7 +28,6 @@ _MAIN = {
     "confusions": ("confusions.accuracy",),
 }
 _LISTED = 20  # lost queries of a comparison, reasons of a model, warnings
-_NAMED = 3  # rules that one sentence names
 _TEXT_WIDTH = 120
 _REASON_WIDTH = 300
 
@@ -110,24 +110,19 @@ def _sentences(report: Report, faults: Sequence[str]) -> Iterator[str]:
 def _judged(alias: str, model: ModelInfo | None, verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield the sentence on one model, and below it why each rule failed."""
     name = f"**{escaped(alias)}**{_source(model)}"
-    deciding = [verdict for verdict in verdicts if not verdict.advisory]
-    failed = [verdict for verdict in deciding if verdict.blocks]
-    unsure = sum(verdict.state == "inconclusive" for verdict in deciding)
-    improved = [verdict for verdict in deciding if verdict.change == "improved"]
-    gained = f"; improved {_names(improved)}" if improved else ""
+    standing = Standing.of(verdicts)
+    said = standing.sentence(_rule)
     if model is not None and model.error:
         yield f"- ❌ {name} could not be loaded: {escaped(model.error)}"
-    if failed:
-        yield f"- ❌ {name} fails on {_names(failed)}{gained}"
-        for verdict in failed[:_LISTED]:
+    if standing.failed:
+        yield f"- ❌ {name} {said}"
+        for verdict in standing.failed[:_LISTED]:
             yield f"  - {_place(verdict)}: {escaped(verdict.reason)}"
-        yield from _more(len(failed), "  - ")
-    elif unsure:
-        yield f"- ⚠️ {name} passes; {unsure} of {counted(len(deciding), 'rule')} inconclusive{gained}"
-    elif deciding:
-        yield f"- ✅ {name} passes {counted(len(deciding), 'rule')}{gained}"
+        yield from _more(len(standing.failed), "  - ")
+    elif standing.deciding:
+        yield f"- {'⚠️' if standing.unsure else '✅'} {name} {said}"
     elif model is not None and not model.error:
-        yield f"- ➖ {name} was measured; no rule judges it"
+        yield f"- ➖ {name} {said}"
 
 
 def _source(model: ModelInfo | None) -> str:
@@ -288,10 +283,8 @@ def _more(number: int, mark: str = "") -> Iterator[str]:
         yield f"{mark}… {number - _LISTED:,} more in `report.json`"
 
 
-def _names(verdicts: Sequence[Verdict]) -> str:
-    names = list(dict.fromkeys(f"{escaped(verdict.metric)} of {_place(verdict)}" for verdict in verdicts))
-    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{rest}"
+def _rule(verdict: Verdict) -> str:
+    return f"{escaped(verdict.metric)} of {_place(verdict)}"
 
 
 def _place(verdict: Verdict) -> str:

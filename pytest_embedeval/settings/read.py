@@ -20,7 +20,6 @@ from pytest_embedeval.settings.tables import (
     DEVICES,
     FORMATS,
     GITHUB,
-    ITEM_FORMATS,
     POLICIES,
     RULE_KEYS,
     DatasetTable,
@@ -28,6 +27,7 @@ from pytest_embedeval.settings.tables import (
     ModelTable,
     Rule,
     Settings,
+    argument_of,
 )
 
 _FIELD_TYPES: dict[str, type] = {
@@ -207,7 +207,7 @@ class _Reader:
         return format in ("hub", "turkmorfbench") and not (self.root / path).exists()
 
     def _check_keys_of_format(self, key: str, values: Mapping[str, Any]) -> None:
-        is_retrieval = not any(values["format"] in formats for formats in ITEM_FORMATS.values())
+        is_retrieval = argument_of(values["format"]) == "dataset"
         known = (*_OF_ALL_FORMATS, *(_OF_RETRIEVAL if is_retrieval else ()), *FORMATS[values["format"]])
         for name in values:
             if name not in known:

@@ -38,6 +38,11 @@ RULE_KEYS = ("min", "max", "tolerance", "primary")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
+def argument_of(format: str) -> str:
+    """Return the argument of tests that run on data of this format."""
+    return next((name for name, formats in ITEM_FORMATS.items() if format in formats), "dataset")
+
+
 @dataclass(frozen=True)
 class ModelTable:
     """One `[tool.embedeval.models.NAME]`: a model that needs more than one line of `--models`."""
@@ -113,7 +118,7 @@ class DatasetTable:
     @property
     def argument(self) -> str:
         """The argument of tests that run on this data set."""
-        return next((name for name, formats in ITEM_FORMATS.items() if self.format in formats), "dataset")
+        return argument_of(self.format)
 
     @property
     def kept_fields(self) -> tuple[str, ...]:

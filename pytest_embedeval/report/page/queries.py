@@ -9,8 +9,6 @@ from pytest_embedeval.gate import Excerpts, Result
 from pytest_embedeval.report.load import Kept
 from pytest_embedeval.report.rows import EXCERPT
 
-_TEXT = EXCERPT  # characters of a document that is shown
-
 
 def query_tables(kept: Kept, aliases: list[str]) -> list[dict[str, Any]]:
     """Return one table per data set that was searched.
@@ -50,7 +48,8 @@ def _table(dataset: str, place: str, kept: Kept, aliases: list[str]) -> dict[str
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) < _TEXT else f"{text[: _TEXT - 1].rstrip()}…"
+    """Return a text with a sign where it was cut off when it was kept."""
+    return text if len(text) < EXCERPT else f"{text[: EXCERPT - 1].rstrip()}…"
 
 
 class _Numbered:

@@ -37,8 +37,9 @@ def page_of(report: Report, kept: Kept, pictures: Mapping[str, str]) -> str:
     import jinja2
 
     folder = files(__package__)
-    loose = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment = loose.overlay(trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     aliases = [model.alias for model in report.models if not model.error]
     return template.render(

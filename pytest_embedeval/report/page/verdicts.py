@@ -10,11 +10,10 @@ from pytest_embedeval.gate import Verdict, signed
 from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import Report
-from pytest_embedeval.report.table import counted
+from pytest_embedeval.report.standing import Standing
 
 Outcome = Literal["fails", "unsure", "passes", "measured"]
 
-_NAMED = 3  # rules that one sentence names
 _CORPORA = (1_000_000, 10_000_000)
 _UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
@@ -35,27 +34,18 @@ def sentences(report: Report) -> list[Sentence]:
 
 
 def _sentence(model: ModelInfo, verdicts: Sequence[Verdict]) -> Sentence:
-    deciding = [row for row in verdicts if not row.advisory]
-    failed = [row for row in deciding if row.blocks]
-    unsure = [row for row in deciding if row.state == "inconclusive"]
-    improved = [row for row in deciding if row.change == "improved"]
-    gained = f"; improved {_places(improved)}" if improved else ""
     if model.error:
         return Sentence(model.alias, "fails", "could not be loaded", [model.error])
-    if failed:
-        return Sentence(model.alias, "fails", f"fails on {_places(failed)}{gained}", [row.reason for row in failed])
-    if unsure:
-        text = f"passes; {len(unsure)} of {counted(len(deciding), 'rule')} inconclusive{gained}"
-        return Sentence(model.alias, "unsure", text, [row.reason for row in unsure])
-    if deciding:
-        return Sentence(model.alias, "passes", f"passes {counted(len(deciding), 'rule')}{gained}")
-    return Sentence(model.alias, "measured", "was measured; no rule judges it")
+    standing = Standing.of(verdicts)
+    told = standing.failed or standing.unsure
+    outcome: Outcome = (
+        "fails" if standing.failed else "unsure" if standing.unsure else "passes" if standing.deciding else "measured"
+    )
+    return Sentence(model.alias, outcome, standing.sentence(_rule), [row.reason for row in told])
 
 
-def _places(verdicts: Sequence[Verdict]) -> str:
-    names = list(dict.fromkeys(f"{row.metric} of {row.suite}/{row.dataset}" for row in verdicts))
-    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{rest}"
+def _rule(verdict: Verdict) -> str:
+    return f"{verdict.metric} of {verdict.suite}/{verdict.dataset}"
 
 
 @dataclass(frozen=True)
@@ -100,8 +90,7 @@ def _quality(row: Verdict) -> tuple[str, str, str, str]:
     change = "" if row.delta is None else signed(row.delta)
     if row.low is not None and row.high is not None:
         change += f" [{signed(row.low)}, {signed(row.high)}]"
-    values = ("–" if value is None else f"{value:.3f}" for value in (row.bound, row.value))
-    before, after = values
+    before, after = ("–" if value is None else f"{value:.3f}" for value in (row.bound, row.value))
     said = (row.change or row.state).upper() if row.blocks else (row.change or row.state)
     return f"{row.metric}, {row.suite}/{row.dataset}", before, after, f"{change} {said}".strip()
 
