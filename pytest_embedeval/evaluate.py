@@ -98,7 +98,8 @@ def evaluate_retrieval(
         parameters = {**scores.parameters, "index": approximate.name}
         facts = approximate.facts(search, exact.neighbours)
         scores = replace(scores, parameters=parameters, exact=exact.measured, index=facts)
-    scores = replace(scores, measured=found.measured, top=found.top, findings=getattr(search, "findings", ()))
+    scores = replace(scores, measured=found.measured, top=found.top, top_scores=found.top_scores)
+    scores = replace(scores, findings=getattr(search, "findings", ()))
     if not encoded.model.has_vectors:
         return scores
     lists = (

@@ -7,7 +7,7 @@ import platformdirs
 import pytest
 
 from pytest_embedeval.errors import UsageError
-from pytest_embedeval.settings import DatasetTable, ModelTable, Rule, Settings, load_settings
+from pytest_embedeval.settings import SCENARIOS, DatasetTable, ModelTable, Rule, Scenario, Settings, load_settings
 from tests.conftest import ROOT
 
 # The configuration of design.md, but for its first two lines: TOML cannot hold a list `models` beside tables
@@ -181,6 +181,14 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
     assert settings.gates["clustering/d"].for_model("m") == {"silhouette.kmeans": Rule(min=0, max=1)}
 
 
+def test_scenarios_of_the_user_stand_in_place_of_ours(tmp_path: Path) -> None:
+    assert read(tmp_path, "").scenarios == SCENARIOS
+    given = "[scenarios.night]\ntitle = 'batch at night'\nweights = { retrieval = 2, throughput = 1 }\ntexts_per_s = 20"
+    (scenario,) = read(tmp_path, given).scenarios.values()
+    assert scenario == Scenario("batch at night", {"retrieval": 2, "throughput": 1}, texts_per_s=20)
+    assert read(tmp_path, "[scenarios.s]\nweights = { latency = 1 }").scenarios["s"].title == "s"
+
+
 def test_the_keys_that_a_format_knows_are_named(tmp_path: Path) -> None:
     message = refused(tmp_path, DATASET + "format = 'beir'\ntarget = 'context'")
     assert message.endswith(", split, duplicates, no_relevant")
@@ -279,6 +287,7 @@ def test_an_unknown_key_in_pyproject_is_named_as_it_stands_there(tmp_path: Path)
 
 
 RETRIEVAL = "[gates.'retrieval/d']\n"
+SCENARIO = "[scenarios.s]\n"
 DATASET = "[datasets.d]\npath = 'd.json'\n"
 
 
@@ -361,6 +370,21 @@ DATASET = "[datasets.d]\npath = 'd.json'\n"
         ("policy = 'lenient'", "policy: must be one of observed, strict, proven, not 'lenient'"),
         ("min_queries = 1", "min_queries: must be at least 2, and is 1"),
         ("github = 'on'", "github: must be one of auto, off, not 'on'"),
+        ("pictures = 'never'", "pictures: must be one of auto, off, not 'never'"),
+        ("documents = 1000", "documents: must be of type list, not 1000"),
+        ("documents = [1000, 0]", "documents: must be a list of sizes such as [50_000], not [1000, 0]"),
+        ("documents = [true]", "documents: must be a list of sizes such as [50_000], not [True]"),
+        ("machine_price = '1 $'", "machine_price: must be of type float, not '1 $'"),
+        ("machine_price = -1", "machine_price: must be US dollars for an hour, such as 0.40, not -1"),
+        ("[scenarios.s]", "scenarios.s: needs weights, for example { retrieval = 0.7, latency = 0.3 }"),
+        (
+            SCENARIO + "weights = { retreival = 1 }",
+            "scenarios.s.weights.retreival: unknown key; did you mean 'retrieval'",
+        ),
+        (SCENARIO + "weights = { latency = 0 }", "scenarios.s.weights.latency: must be a number above 0, not 0"),
+        (SCENARIO + "weights = { latency = nan }", "scenarios.s.weights.latency: must be a number above 0, not nan"),
+        (SCENARIO + "weights = { latency = 1 }\nlatency_ms = -5", "scenarios.s.latency_ms: must be a number above 0"),
+        (SCENARIO + "latency = 50", "scenarios.s.latency: unknown key; did you mean 'latency_ms'?"),
         (DATASET + "slices = 'title'", "datasets.d.slices: must be "),
         (DATASET + "slices = [1]", "datasets.d.slices: must be a list of names"),
         (RETRIEVAL + "'mrr@10' = { min = '0.5' }", "gates.retrieval/d.mrr@10.min: must be "),

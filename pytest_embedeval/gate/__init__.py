@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_embedeval.gate.baseline import Baseline, Entry, baseline_path, load_baseline, merged, plan_update
 from pytest_embedeval.gate.beside import Beside
 from pytest_embedeval.gate.changes import Comparison, Excerpts, QueryChange, why_lines
-from pytest_embedeval.gate.comparison import Place, compare, mismatch, paired, primary_metrics
+from pytest_embedeval.gate.comparison import PRIMARY, Place, compare, mismatch, paired, primary_metrics
 from pytest_embedeval.gate.cost import Cost, costs_of_backends, costs_of_index, costs_of_vectors
 from pytest_embedeval.gate.differences import Slice, Terms
 from pytest_embedeval.gate.fusion import FusionRow
@@ -21,6 +21,7 @@ from pytest_embedeval.gate.verdicts import POLICIES, Measurement, Policy, Verdic
 
 __all__ = [
     "POLICIES",
+    "PRIMARY",
     "Baseline",
     "Beside",
     "Comparison",

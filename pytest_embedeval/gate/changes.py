@@ -31,12 +31,18 @@ class Excerpts:
         Id -> text; documents shortened, and only those that were found or are relevant.
     relevant
         Query id -> ids of its relevant documents.
+    grades
+        Query id -> their grades, in the same order; empty where all grades are 1.
+    found
+        Alias -> query id -> what its search gave each of the first ten documents.
     """
 
     name: str
     queries: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, str] = field(default_factory=dict)
     relevant: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    grades: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    found: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
     def joined(self, other: Excerpts) -> Excerpts:
         """Return the texts of both."""
@@ -45,6 +51,8 @@ class Excerpts:
             {**self.queries, **other.queries},
             {**self.documents, **other.documents},
             {**self.relevant, **other.relevant},
+            {**self.grades, **other.grades},
+            {**self.found, **other.found},
         )
 
 

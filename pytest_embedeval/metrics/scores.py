@@ -133,6 +133,8 @@ class Scores:
         What the scores depend on beside model and data.
     top
         Query id -> ids of the first ten documents found; empty where nothing is searched.
+    top_scores
+        Query id -> what the search gave each of them.
     encoded
         What is known of the lists of texts that were encoded; empty for a model without vectors.
     whole
@@ -152,6 +154,7 @@ class Scores:
     fingerprint: str
     parameters: Mapping[str, str | int | float] = field(default_factory=dict)
     top: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    top_scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
     encoded: Sequence[EncodedList] = ()
     whole: Mapping[str, Measured] = field(default_factory=dict)
     exact: Mapping[str, Measured] = field(default_factory=dict)

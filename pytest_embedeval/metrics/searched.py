@@ -35,12 +35,15 @@ class Searched:
         Each metric.
     top
         Query id -> ids of its first ten documents.
+    top_scores
+        Query id -> what the search gave each of them.
     neighbours
         The same by position, int64 array [n, at most 10]; -1 where fewer came back.
     """
 
     measured: dict[str, Measured]
     top: dict[str, tuple[str, ...]]
+    top_scores: dict[str, tuple[float, ...]]
     neighbours: NDArray[np.int64]
 
 
@@ -74,7 +77,7 @@ def score_search(
     measured = {name: Measured.mean_of(each, data.query_ids) for name, each in scores.items()}
     return Searched(
         {name: _between(found, worst[name], best[name]) for name, found in measured.items()},
-        _top(rankings, data),
+        *_top(rankings, data),
         rankings.documents[:, :TOP],
     )
 
@@ -97,13 +100,13 @@ def _between(found: Measured, worst: Scores, best: Scores) -> Measured:
     return found if high - low <= 1e-12 else replace(found, worst=low, best=high)
 
 
-def _top(rankings: Rankings, data: RetrievalData) -> dict[str, tuple[str, ...]]:
-    ids = data.document_ids
-    rows = rankings.documents[:, :TOP].tolist()
-    return {
-        query: tuple(ids[document] for document in row if document >= 0)
-        for query, row in zip(data.query_ids, rows, strict=True)
-    }
+def _top(rankings: Rankings, data: RetrievalData) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[float, ...]]]:
+    ids, found, scores = data.document_ids, {}, {}
+    rows = zip(rankings.documents[:, :TOP].tolist(), rankings.scores[:, :TOP].tolist(), strict=True)
+    for query, (documents, values) in zip(data.query_ids, rows, strict=True):
+        found[query] = tuple(ids[document] for document in documents if document >= 0)
+        scores[query] = tuple(values[: len(found[query])])
+    return found, scores
 
 
 def _tied_beyond(ranker: Ranker, rankings: Rankings, data: RetrievalData) -> tuple[ties.Groups | None, Beyond | None]:

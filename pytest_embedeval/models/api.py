@@ -100,6 +100,7 @@ def load(spec: ModelSpec) -> Model:
         device="api",
         backend="litellm",
         engine=f"litellm {metadata.version('litellm')}",
+        price=usage.price,
     )
     model = Model(info, encoder, server.count if server.tokenizer else None, len(probe))
     model.remote = Remote(usage, probe, limits.texts * endpoint.concurrency)

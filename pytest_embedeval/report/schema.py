@@ -25,6 +25,7 @@ from pytest_embedeval.gate import (
     Verdict,
 )
 from pytest_embedeval.models import ModelInfo
+from pytest_embedeval.report.decision import Decision
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -44,14 +45,15 @@ class Git(_Strict):
 
 
 class Run(_Strict):
-    """When, where and how the run was made."""
+    """When, where and how the run was made; `command` is that line, without what looks like a key."""
 
     started: str
     duration_s: float
     git: Git
     versions: dict[str, str]
     machine: dict[str, str | int | None]
-    settings: dict[str, str | int | float | list[str] | None]
+    settings: dict[str, str | int | float | list[str] | list[int] | None]
+    command: str = ""
 
 
 class DatasetRow(_Strict):
@@ -223,6 +225,7 @@ class Report(_Strict):
     robustness: list[Perturbed] = []
     indexes: list[IndexRow] = []
     usage: list[UsageRow] = []
+    decisions: list[Decision] = []
     warnings: list[str] = []
 
     def to_frame(self, table: str = "measurements") -> DataFrame:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pytest_embedeval.settings.read import load_settings, problem_with, project_root
+from pytest_embedeval.settings.scenarios import SCENARIOS, Scenario
 from pytest_embedeval.settings.tables import (
     DEVICES,
     FORMATS,
-    GITHUB,
     POLICIES,
+    SWITCHES,
     DatasetTable,
     Gate,
     ModelTable,
@@ -19,12 +20,14 @@ from pytest_embedeval.settings.tables import (
 __all__ = [
     "DEVICES",
     "FORMATS",
-    "GITHUB",
     "POLICIES",
+    "SCENARIOS",
+    "SWITCHES",
     "DatasetTable",
     "Gate",
     "ModelTable",
     "Rule",
+    "Scenario",
     "Settings",
     "argument_of",
     "load_settings",

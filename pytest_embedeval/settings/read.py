@@ -15,13 +15,14 @@ from typing import Any
 from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.folders import baseline_folder, cache_folder
 from pytest_embedeval.memory import parse_size
+from pytest_embedeval.settings.scenarios import SCENARIOS, WEIGHTS, Scenario
 from pytest_embedeval.settings.tables import (
     BEATEN,
     DEVICES,
     FORMATS,
-    GITHUB,
     POLICIES,
     RULE_KEYS,
+    SWITCHES,
     DatasetTable,
     Gate,
     ModelTable,
@@ -49,15 +50,18 @@ _PLAIN: dict[str, type] = {
     "tolerance": float,
     "min_queries": int,
     "github": str,
+    "pictures": str,
     "index": str,
     "cache": str,
     "memory": str,
+    "documents": list,
+    "machine_price": float,
 }
 
 
 def problem_with(key: str, value: Any) -> str | None:
     """Return what is wrong with the value of a setting, in configuration and command line alike; None if nothing."""
-    choices = {"device": DEVICES, "policy": POLICIES, "github": GITHUB}.get(key)
+    choices = {"device": DEVICES, "policy": POLICIES, "github": SWITCHES, "pictures": SWITCHES}.get(key)
     if choices and value not in choices:
         return f"must be one of {', '.join(choices)}, not {value!r}"
     if key == "tolerance" and not 0 < value < 1:
@@ -68,6 +72,10 @@ def problem_with(key: str, value: Any) -> str | None:
         return "must be flat, a factory string of FAISS such as HNSW32, or lancedb"
     if key == "memory" and parse_size(value) is None:
         return f"must be a size such as 4GiB or 512MiB, not {value!r}"
+    if key == "documents" and not all(type(number) is int and number > 0 for number in value):
+        return f"must be a list of sizes such as [50_000], not {value!r}"
+    if key == "machine_price" and not 0 <= value < math.inf:
+        return f"must be US dollars for an hour, such as 0.40, not {value:g}"
     least = {"seed": 0, "min_queries": 2}.get(key)
     if least is not None and value < least:
         return f"must be at least {least}, and is {value}"
@@ -134,7 +142,7 @@ class _Reader:
         return UsageError(f"{self.path}: {prefix}{key}: {problem}")
 
     def settings(self, table: Mapping[str, Any]) -> Settings:
-        self._known("", table, {*_PLAIN, "matrix", "models", "datasets", "gates"})
+        self._known("", table, {*_PLAIN, "matrix", "models", "datasets", "gates", "scenarios"})
         plain: dict[str, Any] = {"root": self.root, "file": self.path.name}
         models = table.get("models", {})
         if not isinstance(models, Mapping):
@@ -158,7 +166,9 @@ class _Reader:
         plain["cache"] = cache_folder(self.root, plain.get("cache"))
         plain["memory"] = parse_size(plain["memory"]) if "memory" in plain else None
         plain["datasets"] = self._each("datasets", table.get("datasets", {}), self._dataset)
+        plain["documents"] = tuple(plain.get("documents", ()))
         plain["gates"] = self._each("gates", table.get("gates", {}), self._gate)
+        plain["scenarios"] = self._each("scenarios", table.get("scenarios", {}), self._scenario) or SCENARIOS
         return Settings(**plain)
 
     def _entries(self, key: str, value: Any) -> tuple[str, ...]:
@@ -246,6 +256,19 @@ class _Reader:
         if problem:
             raise self.fail(f"{key}.tolerance", problem)
         return Rule(**numbers, primary=primary)
+
+    def _scenario(self, key: str, table: Mapping[str, Any]) -> Scenario:
+        self._known(key, table, {each.name for each in fields(Scenario)})
+        weights = self._table(f"{key}.weights", table.get("weights", {}))
+        if not weights:
+            raise self.fail(key, "needs weights, for example { retrieval = 0.7, latency = 0.3 }")
+        self._known(f"{key}.weights", weights, set(WEIGHTS))
+        limits = {name: table[name] for name in ("latency_ms", "texts_per_s") if name in table}
+        for name, number in (*((f"weights.{each}", weights[each]) for each in weights), *limits.items()):
+            if not 0 < self._typed(f"{key}.{name}", number, float) < math.inf:
+                raise self.fail(f"{key}.{name}", f"must be a number above 0, not {number:g}")
+        title = self._typed(f"{key}.title", table.get("title", key.partition(".")[2]), str)
+        return Scenario(title, dict(weights), **limits)
 
     def _fields(self, key: str, table: Mapping[str, Any], kind: type, required: str) -> dict[str, Any]:
         types = {f.name: _FIELD_TYPES.get(f.name, str) for f in fields(kind)}

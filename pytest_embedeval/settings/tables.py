@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_embedeval.settings.scenarios import SCENARIOS, Scenario
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _POLICIES_OF_DATA = ("duplicates", "no_relevant")
 _OF_PAIRS = ("query", "document", "grade")
@@ -33,7 +35,7 @@ ITEM_FORMATS: Mapping[str, tuple[str, ...]] = {
 }
 BEATEN = ("bm25", "hybrid:bm25", "hybrid:vectors")
 POLICIES = ("observed", "strict", "proven")
-GITHUB = ("auto", "off")
+SWITCHES = ("auto", "off")
 RULE_KEYS = ("min", "max", "tolerance", "primary")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -164,12 +166,18 @@ class Settings:
 
     Attributes
     ----------
+    pictures
+        `auto` draws those of the report where Altair is installed; `off` spares their seconds.
     index
         What searches vectors: `flat` for all of them, else the name of an approximate index.
     cache
         Folder of vectors and exported models; None for none.
     memory
         Bytes that vectors may take before they are read from disk as they are needed; None for a quarter of the RAM.
+    documents
+        Sizes of a corpus for which the report tells what an upgrade takes, beside its own, 1 and 10 million.
+    machine_price
+        US dollars for an hour of a machine like this one; None to tell no price.
     """
 
     root: Path
@@ -184,12 +192,16 @@ class Settings:
     tolerance: float = 0.02
     min_queries: int = 30
     github: str = "auto"
+    pictures: str = "auto"
     index: str = "flat"
     cache: Path | None = None
     memory: int | None = None
+    documents: tuple[int, ...] = ()
+    machine_price: float | None = None
     model_tables: Mapping[str, ModelTable] = field(default_factory=dict)
     datasets: Mapping[str, DatasetTable] = field(default_factory=dict)
     gates: Mapping[str, Gate] = field(default_factory=dict)
+    scenarios: Mapping[str, Scenario] = field(default_factory=lambda: SCENARIOS)
 
     def heading(self, *keys: str) -> str:
         """Return the heading of a table as it has to stand in the configuration file, quoted where TOML wants it."""

@@ -31,6 +31,8 @@ for _heavy in (
     "pytest_embedeval.report.baselines",
     "pytest_embedeval.report.environment",
     "pytest_embedeval.report.markdown",
+    "pytest_embedeval.report.pages",
+    "jinja2",
     "pytest_embedeval.retrieval.binary",
     "pytest_embedeval.retrieval.bm25",
     "pytest_embedeval.retrieval.exact",
@@ -128,6 +130,8 @@ def pytest_embedeval_models(config):
 '''
 
 _CONFIGURATION = """
+pictures = "off"
+
 [datasets.medical]
 path = "medical.json"
 format = "squad"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -23,11 +24,11 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
     assert [report.pop(name) for name in ("warnings", "usage", "indexes")] == [[], [], []]
     assert {key: _keys(value) for key, value in report.items()} == {
         "schema_version": set(),
-        "run": {"started", "duration_s", "git", "versions", "machine", "settings"},
+        "run": {"started", "duration_s", "git", "versions", "machine", "settings", "command"},
         "models": {
             *("alias", "source", "revision", "fingerprint", "kind", "dimension", "max_tokens", "prompts"),
             *("precision", "device", "load_s", "error", "backend", "dtype", "engine", "native_dimension"),
-            *("bytes_per_vector", "encoding", "findings", "search"),
+            *("bytes_per_vector", "encoding", "findings", "search", "price"),
         },
         "datasets": {"name", "fingerprint", "language", "queries", "documents", "judgements", "findings"},
         "measurements": {"model", "suite", "dataset", "metric", "value", "n", "low", "high", "worst", "best"},
@@ -67,6 +68,10 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
             *("model", "dataset", "metric", "perturbation", "clean", "value", "delta", "low", "high", "n"),
             *("changed", "queries", "lost", "won", "largest"),
         },
+        "decisions": {
+            *("scenario", "title", "weights", "outcome", "reason", "best", "cheapest", "left_out", "unmeasured"),
+            "choices",
+        },
     }
     assert set(report["run"]["git"]) == {"commit", "dirty"}
     assert set(report["models"][0]["prompts"]) == {"query", "document"}
@@ -88,6 +93,58 @@ def test_the_report_says_what_was_judged_and_on_what(project: pytest.Pytester) -
         *(("bm25", suite) for suite in ("retrieval", "robustness")),
     }
     assert report["run"]["versions"]["pytest"] == pytest.__version__
+
+
+def test_the_report_holds_the_line_that_started_it_without_keys(project: pytest.Pytester) -> None:
+    project.runpytest_inprocess(
+        RETRIEVAL, "--models=letters", "-k", "retrieval and medical", "-p", "no:token-auth=0815"
+    )
+    command = read_report(project)["run"]["command"]
+    assert f"{RETRIEVAL} --models=letters -k 'retrieval and medical' -p no:token-auth=0815" in command
+
+
+def test_every_run_has_a_page_that_says_what_the_report_says(project: pytest.Pytester) -> None:
+    result = project.runpytest_inprocess(RETRIEVAL, "--models=letters,blind")
+    page = (project.path / ".embedeval" / "report.html").read_text(encoding="utf-8")
+    assert "<strong>letters</strong> was measured; no rule judges it" in page
+    assert "12" in page
+    assert "<figure" not in page, "pictures are off here"
+    result.stdout.fnmatch_lines(["report: *report.json", f"page: {project.path / '.embedeval' / 'report.html'}"])
+
+
+def test_a_run_draws_pictures_where_altair_is_installed(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess(RETRIEVAL, "--models=letters,blind", "--embedeval-pictures=auto")
+    assert result.ret == pytest.ExitCode.OK
+    folder = project.path / ".embedeval"
+    assert [path.name for path in sorted((folder / "plots").iterdir())] == [
+        "retrieval-medical.png",
+        "retrieval-medical.svg",
+    ]
+    assert "vegaEmbed" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_without_altair_all_else_is_written_and_a_line_says_what_to_install(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    result = project.runpytest_inprocess(RETRIEVAL, "--models=letters", "--embedeval-pictures=auto")
+    assert result.ret == pytest.ExitCode.OK
+    install = "Altair is not installed; add it with: pip install 'pytest-embedeval?report?'"
+    result.stdout.fnmatch_lines([f"report.html is without pictures: {install}"])
+    assert {"report.json", "report.html", "scores.csv"} <= {
+        path.name for path in (project.path / ".embedeval").iterdir()
+    }
+
+
+def test_a_picture_that_fails_costs_no_score(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(report: Report) -> None:
+        raise ValueError("no such colour")
+
+    monkeypatch.setattr("pytest_embedeval.report.pages.pictures", broken)
+    result = project.runpytest_inprocess(RETRIEVAL, "--models=letters", "--embedeval-pictures=auto")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["report.html could not be written: ValueError: no such colour", "report: *"])
+    assert read_report(project)["measurements"]
 
 
 def test_scores_csv_has_one_row_per_query_and_metric(project: pytest.Pytester) -> None:
@@ -185,7 +242,9 @@ def test_a_second_run_replaces_the_files(project: pytest.Pytester) -> None:
     assert {row["alias"] for row in read_report(project)["models"]} == {"blind"}
     assert {row["model"] for row in read_scores(project)} == {"blind"}
     found = {str(path.relative_to(project.path / ".embedeval")) for path in (project.path / ".embedeval").rglob("*.*")}
-    assert found - {".lock"} == {"report.json", "scores.csv", "texts.json", "baselines/blind.json"}
+    assert found - {".lock"} == {
+        *("report.json", "report.html", "scores.csv", "texts.json", "baselines/blind.json"),
+    }
 
 
 @pytest.mark.parametrize("family", ["xunit1", "xunit2"])

@@ -8,15 +8,16 @@ import sys
 import pytest
 
 from pytest_embedeval.errors import MissingExtraError
-from pytest_embedeval.gate import FusionRow, Measurement, Perturbed
+from pytest_embedeval.gate import Comparison, FusionRow, Measurement, Perturbed, Slice
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report import Part, Report, SpeedRow, assemble
-from pytest_embedeval.report.charts import charts, pareto, picture_name, pictures
+from pytest_embedeval.report.charts import charts, picture_name, pictures
+from pytest_embedeval.report.charts.search import pareto
 from pytest_embedeval.report.languages import language_pages
 from tests.report.test_gather import RUN
 from tests.report.test_languages import dataset
 
-NAMES = ["morphology-söz", "retrieval-tıp", "typed-tıp"]
+NAMES = ["morphology-söz", "radar", "retrieval-tıp", "typed-tıp"]
 
 
 def report(name: str = "tıp") -> Report:
@@ -27,6 +28,7 @@ def report(name: str = "tıp") -> Report:
         for suite, data, metric in (
             ("retrieval", name, "mrr@10"),
             ("robustness", name, "robustness.clean"),
+            ("robustness", name, "robustness.score"),
             ("morphology", "söz", "morphology.accuracy.case"),
             ("morphology", "söz", "morphology.accuracy.vowel_drop"),
             ("morphology", "söz", "morphology.auc"),
@@ -110,9 +112,63 @@ def test_speed_stands_against_quality_where_two_models_were_timed() -> None:
     speed = [SpeedRow(model=alias, task="encode", texts_per_s=rate, rounds=3) for alias, rate in rates.items()]
     assert "speed-tıp" not in charts(found.model_copy(update={"speed": speed[:1]}))
     drawn = charts(found.model_copy(update={"speed": speed}))["speed-tıp"].to_dict()
-    rows = {row["model"]: (row["rate"], row["value"], row["front"]) for row in drawn["data"]["values"]}
-    assert rows == {"a": (100.0, 0.3, "beaten by none in both"), "b<i>": (50.0, 0.6, "beaten by none in both")}
-    assert drawn["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"
+    layers = drawn["layer"]
+    scales = [layer["encoding"].get("x", {}).get("scale") for layer in layers]
+    assert [scale["type"] for scale in scales if scale] == ["log", "log"], "of bounds and points, for all"
+    front = next(layer for layer in layers if layer["mark"].get("type") == "line")["data"]["values"]
+    assert [(row["model"], row["rate"], row["value"]) for row in front] == [("b<i>", 50.0, 0.6), ("a", 100.0, 0.3)]
+    halves = [layer["data"]["values"][0] for layer in layers if layer["mark"].get("opacity") == 0.5]
+    assert halves == [{"rate": pytest.approx(5_000**0.5)}, {"value": pytest.approx(0.45)}]
+    names = [layer["mark"]["text"] for layer in layers if "text" in layer["mark"]]
+    assert names == ["slow, but better", "fast and better", "slow and worse", "fast, but worse"]
+
+
+def test_search_is_two_by_two_bars_from_zero() -> None:
+    drawn = charts(report())["retrieval-tıp"].to_dict()
+    assert drawn["columns"] == 2
+    bars, bounds = drawn["spec"]["layer"]
+    assert bars["mark"]["type"] == "bar"
+    assert "scale" not in bars["encoding"]["x"], "bars begin at zero unless they are told otherwise"
+    assert (bounds["encoding"]["x"]["field"], bounds["encoding"]["x2"]["field"]) == ("low", "high")
+
+
+def test_the_radar_has_an_axis_for_each_aspect_from_chance_to_perfect() -> None:
+    drawn = charts(report())["radar"].to_dict()
+    line = next(layer for layer in drawn["layer"] if "order" in layer["encoding"] and "tooltip" in layer["encoding"])
+    found = {(row["model"], row["axis"]): row["value"] for row in line["data"]["values"]}
+    assert found["a", "search"] == 0.3
+    assert found["a", "word forms"] == 0.0, "0.3 is below chance, 0.5"
+    assert found["b<i>", "word forms"] == pytest.approx(0.2)
+    assert len(line["data"]["values"]) == 8, "three axes and back to the first, of two models"
+    assert drawn["title"]["subtitle"] == [
+        "0 is chance, 1 a perfect score: (score - chance) / (1 - chance), and never below 0"
+    ]
+
+
+def test_a_model_without_an_axis_is_left_out_of_the_radar_in_words() -> None:
+    found = report()
+    found.models.append(ModelInfo("bm25", "bm25", kind="lexical"))
+    found.measurements.append(Measurement("bm25", "retrieval", "tıp", "mrr@10", 0.4, 9, 0.3, 0.5))
+    drawn = charts(found)["radar"].to_dict()
+    assert drawn["title"]["subtitle"][-1] == "not measured on all of them: bm25"
+    few = [row for row in found.measurements if row.suite != "robustness"]
+    assert "radar" not in charts(found.model_copy(update={"measurements": few})), "two axes are no area"
+
+
+def test_slices_of_a_comparison_are_drawn_with_their_bounds() -> None:
+    parts = [Slice("title", name, 40, -0.1, -0.2, 0.0, regressed=False) for name in ("kalp", "göz")]
+    parts.append(Slice("title", "few", 3, -0.1, None, None, regressed=False))
+    compared = Comparison("a", "b<i>", "against", "retrieval", "tıp", "mrr@10", "x", "y", 83, 9, 1, None, parts, [])
+    drawn = charts(report().model_copy(update={"comparisons": [compared]}))[
+        "slices-retrieval-mrr_10-against-tıp"
+    ].to_dict()
+    rows = next(layer for layer in drawn["layer"] if "x2" in layer["encoding"])
+    values = (drawn.get("data") or rows["data"])["values"]
+    assert [(row["label"], row["value"], row["low"], row["high"]) for row in values] == [
+        ("title=kalp", -0.1, -0.2, 0.0),
+        ("title=göz", -0.1, -0.2, 0.0),
+    ]
+    assert drawn["title"]["text"] == "tıp: change of mrr@10 by slice, beside b<i>"
 
 
 def test_a_curve_over_alpha_is_drawn_for_all_queries_alone() -> None:

@@ -27,7 +27,7 @@ def test_measurements_are_a_table_with_a_column_per_field(tmp_path: Path) -> Non
 def test_every_list_is_a_table_also_an_empty_one(name: str) -> None:
     table = FOUND.to_frame(name)
     assert len(table) == len(getattr(FOUND, name))
-    assert "model" in table.columns or {"alias", "name"} & set(table.columns)
+    assert "model" in table.columns or {"alias", "name", "scenario"} & set(table.columns)
 
 
 @pytest.mark.parametrize("name", ["measurement", "warnings", "run"])

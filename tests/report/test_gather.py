@@ -155,7 +155,10 @@ def test_an_empty_run_is_a_report_too(tmp_path: Path) -> None:
         "schema_version": 1,
         "run": RUN.model_dump(),
         **{name: [] for name in ("models", "datasets", "measurements", "speed", "verdicts", "comparisons")},
-        **{name: [] for name in ("vectors", "costs", "beside", "fusion", "stages", "indexes", "usage", "warnings")},
+        **{
+            name: []
+            for name in ("vectors", "costs", "beside", "fusion", "stages", "indexes", "usage", "warnings", "decisions")
+        },
         "robustness": [],
     }
 

@@ -346,7 +346,7 @@ def _report(
     datasets: Sequence[str] = ("medical",),
     comparisons: Sequence[Comparison] = (),
 ) -> Report:
-    settings: dict[str, str | int | float | list[str] | None] = {"policy": "observed", "tolerance": 0.02}
+    settings: dict[str, str | int | float | list[str] | list[int] | None] = {"policy": "observed", "tolerance": 0.02}
     return Report(
         run=Run(started="2025-01-01", duration_s=1.0, git=Git(), versions={}, machine={}, settings=settings),
         models=list(models),

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ from pytest_embedeval.gate import Excerpts, Measurement, Result, Verdict
 from pytest_embedeval.gate.results import JudgedData, JudgedModel, KeptMetric, KeptQuery
 from pytest_embedeval.gate.verdicts import RuleName, State
 from pytest_embedeval.models import ModelInfo
-from pytest_embedeval.report import Kept, Part, Report, SpeedRow, assemble
+from pytest_embedeval.report import Kept, Part, Report, SpeedRow, VectorsRow, assemble
+from pytest_embedeval.report.charts import Picture, pictures, vega_script
+from pytest_embedeval.report.decision import decide
 from pytest_embedeval.report.page import page_of
 from pytest_embedeval.report.page.render import script_data
-from pytest_embedeval.report.page.verdicts import sentences, upgrades
+from pytest_embedeval.report.page.upgrade import upgrades
+from pytest_embedeval.report.page.verdicts import sentences
+from pytest_embedeval.report.schema import IndexRow
+from pytest_embedeval.settings import Scenario
+from tests.report import test_charts
 from tests.report.test_gather import RUN
 from tests.report.test_languages import dataset
 
@@ -86,8 +93,9 @@ def report(*verdicts: Verdict, aliases: tuple[str, ...] = ("prod", "next")) -> R
     return assemble(RUN, [part], [*aliases, "gone"])
 
 
+STILL = Picture("<svg></svg>", b"", json.dumps({"title": EVIL}))
 RANKS = {"prod": [1] * 20, "next": [1, 0, 2, 0, 1, *[1] * 15]}
-PAGE = page_of(report(verdict("next", "fail", reference="prod")), kept(RANKS), {"typed-tıp": "<svg></svg>"})
+PAGE = page_of(report(verdict("next", "fail", reference="prod")), kept(RANKS), {"typed-tıp": STILL})
 
 
 def test_each_model_has_one_sentence() -> None:
@@ -103,23 +111,45 @@ def test_each_model_has_one_sentence() -> None:
 
 
 def test_an_upgrade_is_told_in_quality_speed_size_and_time() -> None:
-    (card,) = upgrades(report(verdict("next", "fail", reference="prod")), documents=[5_000])
+    judged = report(verdict("next", "fail", reference="prod"))
+    judged.run = judged.run.model_copy(update={"settings": {"documents": [5_000], "machine_price": 0.72}})
+    (card,) = upgrades(judged)
     assert (card.model, card.reference) == ("next", "prod")
     assert card.quality == [("mrr@10, retrieval/tıp", "0.600", "0.400", "−0.200 [−0.300, −0.100] REGRESSED")]
     costs = {row[0]: row[1:] for row in card.costs}
     assert costs["texts per second"] == ("100", "50", "× 0.50")
     assert costs["bytes per vector"] == ("1,536", "1,536", "× 1.00")
-    assert costs["encode 5,000 documents anew, on this machine"][1] == "100.0 seconds"
-    assert costs["encode 10,000,000 documents anew, on this machine"][1] == "2.3 days"
-    assert costs["vectors of 1,000,000 documents"][:2] == ("1.4 GiB", "1.4 GiB")
-    assert "encode 3 documents anew, on this machine" in costs, "the corpus of this run"
+    assert costs["5,000 documents: encode once"][1] == "100.0 seconds, $0.02"
+    assert costs["10,000,000 documents: encode once"][1] == "2.3 days, $40.00"
+    assert costs["1,000,000 documents: vectors"][:2] == ("1.4 GiB", "1.4 GiB")
+    assert "3 documents: encode once" in costs, "the corpus of this run"
+    assert "At 50 texts per second" in card.note
+    assert "0.72 US dollars an hour" in card.note
+
+
+def test_an_upgrade_is_paid_by_tokens_where_there_is_a_price_and_an_index_takes_its_own_room() -> None:
+    judged = report(verdict("next", "fail", reference="prod"))
+    judged.models = [replace(row, price=2.0, device="api") for row in judged.models]
+    numbers: dict[str, Any] = {"encoded": 3, "reused": 0, "seconds": 1.0, "spent": 1.0}
+    row = VectorsRow(model="next", suite="retrieval", dataset="tıp", role="document", texts=3, tokens=150, **numbers)
+    judged.vectors = [row]
+    found: dict[str, Any] = {"recall": 1.0, "low": 0.9, "high": 1.0, "n": 20}
+    found |= {"build_s": 1.0, "p50_ms": 1.0, "exact_p50_ms": 1.0}
+    judged.indexes = [
+        IndexRow(model="next", suite="retrieval", dataset="tıp", index="HNSW32", documents=4, bytes=8_192, **found)
+    ]
+    (card,) = upgrades(judged)
+    costs = {row[0]: row[1:] for row in card.costs}
+    assert costs["1,000,000 documents: encode once"][1] == "5.6 hours, $100.00"
+    assert costs["1,000,000 documents: index HNSW32"][:2] == ("–", "1.9 GiB")
+    assert "50 tokens each" in card.note
 
 
 def test_what_data_and_errors_say_is_no_markup() -> None:
     assert EVIL not in PAGE
     assert "&lt;script&gt;alert(1)&lt;/script&gt; fell" in PAGE
     assert PAGE.count("<script>") == 1
-    assert PAGE.count('<script type="application/json"') == 1
+    assert PAGE.count('<script type="application/json"') == 2
 
 
 @pytest.mark.parametrize("text", ["</script>", "<!--<script>", "\u2028", "a & b", "'\"\\"])
@@ -150,16 +180,22 @@ const choose = (id, value) => {{
 }};
 const shown = () => [...document.querySelectorAll(".rows .text")].map((row) => row.textContent);
 const count = () => document.getElementById("count").textContent;
-document.getElementById("result").textContent = JSON.stringify((() => {{ {steps} }})());
+(async () => {{ {steps} }})().then((found) => {{
+  document.getElementById("result").textContent = JSON.stringify(found);
+}});
 </script></body>"""
 
 
-def drive(tmp_path: Path, page: str, steps: str) -> Any:
+_PATIENT = "--virtual-time-budget=30000"  # waits for what the page does later; clocks then stand still in between
+
+
+def drive(tmp_path: Path, page: str, steps: str, *flags: str) -> Any:
     """Open a page in Chromium, take the steps, and return what they return; an error of the page fails the test."""
     path = tmp_path / "report.html"
-    path.write_text(page.replace("</body>", _DRIVE.format(steps=steps)), encoding="utf-8")
+    before, _, after = page.rpartition("</body>")
+    path.write_text(before + _DRIVE.format(steps=steps) + after, encoding="utf-8")
     assert CHROMIUM is not None
-    command = [CHROMIUM, *_FLAGS, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
+    command = [CHROMIUM, *_FLAGS, *flags, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert "CONSOLE" not in done.stderr, done.stderr
     found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, flags=re.DOTALL)
@@ -212,6 +248,74 @@ def test_a_query_opens_by_key_and_shows_both_lists_as_text(tmp_path: Path) -> No
     assert found["titles"] == ["prod, rank 1", "next, rank –"]
     assert (found["items"], found["gold"], found["scripts"]) == (20, 1, 0)
     assert found["first"].startswith(f"d1 · relevant{EVIL} belge 1 uzun")
+
+
+@needs_browser
+def test_queries_are_put_in_order_and_results_have_scores_and_grades(tmp_path: Path) -> None:
+    rows = kept(RANKS)
+    graded = {identity: [2] for identity in IDS}
+    given = {alias: {identity: [0.9 - 0.05 * n for n in range(10)] for identity in IDS} for alias in RANKS}
+    texts = {"tıp": replace(rows.texts["tıp"], grades=graded, found=given)}
+    found = drive(
+        tmp_path,
+        page_of(report(), replace(rows, texts=texts), {}),
+        """
+        const seen = {};
+        choose("order", "text"); seen.text = shown()[0];
+        choose("order", "after"); seen.after = shown().slice(-3);
+        choose("order", "before"); seen.before = shown()[0];
+        document.querySelector(".rows .row").click();
+        seen.first = document.querySelector(".detail .gold .id").textContent;
+        seen.other = document.querySelector(".detail li:not(.gold) .id").textContent;
+        return seen;
+        """,
+    )
+    assert found["text"] == EVIL
+    assert found["after"][:2] != ["ağrı kesici", EVIL]
+    assert found["before"] == "ağrı kesici"
+    assert found["first"] == "d0 · 0.9 · relevant · grade 2"
+    assert re.fullmatch(r"d\d+ · 0\.85", found["other"])
+
+
+@needs_browser
+def test_a_browser_makes_every_chart_without_a_request(tmp_path: Path) -> None:
+    drawn = pictures(test_charts.report(), scale=1.0)
+    page = page_of(test_charts.report(), kept(RANKS), drawn, vega_script())
+    assert "unsafe-eval" not in page
+    found = drive(
+        tmp_path,
+        page,
+        """
+        await new Promise((loaded) => addEventListener("load", loaded));
+        await window.drawn;
+        const all = (selector) => document.querySelectorAll(selector).length;
+        return {
+          figures: all("figure.chart"), drawn: all("figure.drawn .live svg"), hidden: all("figure.drawn .still svg"),
+          marks: [...document.querySelectorAll(".live svg")].map((svg) => svg.querySelectorAll("path").length),
+          requests: performance.getEntriesByType("resource").map((entry) => entry.name), scripts: all(".live script"),
+        };
+        """,
+        _PATIENT,
+    )
+    assert found["figures"] == found["drawn"] == len(drawn)
+    assert min(found["marks"]) > 3
+    assert found["requests"] == []
+    assert found["scripts"] == 0
+
+
+def test_the_guide_shows_its_weights_and_its_reason() -> None:
+    judged = report(verdict("next", "fail", reference="prod"))
+    judged.decisions = decide(judged, kept(RANKS).results, {"mine": Scenario(EVIL, {"retrieval": 2, "latency": 1})})
+    page = page_of(judged, kept(RANKS), {})
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;: prod" in page
+    assert "mine: 100 % retrieval; not measured: latency" in page
+    assert "prod has 0.500 and is the only model that passes" in page
+
+
+def test_the_run_can_be_repeated_from_the_page() -> None:
+    judged = report()
+    judged.run = judged.run.model_copy(update={"command": "pytest suites/ -k 'a < b'"})
+    assert "<code>pytest suites/ -k &#39;a &lt; b&#39;</code>" in page_of(judged, kept(RANKS), {})
 
 
 @needs_browser

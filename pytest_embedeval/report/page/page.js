@@ -7,6 +7,7 @@
   const state = { table: tables[0], shown: [], at: -1 };
   const filler = document.createElement("div");
 
+  const words = new Intl.Collator(undefined, { numeric: true });
   const option = (text, value) => { const made = new Option(); made.textContent = text; made.value = value; return made; };
   const rankOf = (model, query) => model ? model.ranks[query] : 0;
   const worth = (rank) => rank ? 1 / rank : 0;
@@ -41,8 +42,14 @@
     for (let query = 0; query < queries.length; query++) {
       if (kinds[kind](query) && (!wanted || state.table.small[query].includes(wanted))) found.push(query);
     }
-    const changes = new Map(found.map((query) => [query, change(query)]));
-    found.sort((one, other) => changes.get(one) - changes.get(other) || one - other);
+    const order = part("order").value, last = 1e9, key = new Map();
+    const keys = { change, before: (query) => rankOf(before, query) || last, after: (query) => rankOf(after, query) || last };
+    if (order === "text") {
+      found.sort((one, other) => words.compare(queries[one], queries[other]) || one - other);
+    } else {
+      for (const query of found) key.set(query, keys[order](query));
+      found.sort((one, other) => key.get(one) - key.get(other) || one - other);
+    }
     state.shown = found;
     state.at = -1;
     part("count").textContent = `${found.length.toLocaleString("en")} of ${queries.length.toLocaleString("en")} queries`;
@@ -96,17 +103,18 @@
   function list(model, query) {
     const made = document.createElement("div"), title = document.createElement("h3"), found = document.createElement("ol");
     title.textContent = `${model.alias}, rank ${shownRank(model.ranks[query])}`;
-    const gold = new Set(state.table.gold[query]);
-    for (const place of model.found[query]) {
+    const { gold, grades } = state.table, judged = new Map(gold[query].map((place, n) => [place, grades.length ? grades[query][n] : 1]));
+    model.found[query].forEach((place, n) => {
       const item = document.createElement("li"), id = document.createElement("span"), text = document.createElement("span");
-      if (gold.has(place)) item.className = "gold";
+      if (judged.has(place)) item.className = "gold";
       id.className = "id";
-      id.textContent = state.table.document_ids[place] + (gold.has(place) ? " · relevant" : "");
+      const grade = grades.length ? ` · grade ${judged.get(place)}` : "", score = model.scores.length ? model.scores[query][n] : undefined;
+      id.textContent = `${state.table.document_ids[place]}${score === undefined ? "" : ` · ${score}`}${judged.has(place) ? ` · relevant${grade}` : ""}`;
       text.dir = "auto";
       text.textContent = state.table.documents[place];
       item.append(id, text);
       found.append(item);
-    }
+    });
     made.append(title, found);
     return made;
   }
@@ -123,7 +131,7 @@
     draw();
   }
 
-  for (const id of ["reference", "candidate", "kind"]) part(id).addEventListener("change", filter);
+  for (const id of ["reference", "candidate", "kind", "order"]) part(id).addEventListener("change", filter);
   part("search").addEventListener("input", filter);
   rows.addEventListener("scroll", draw, { passive: true });
   rows.addEventListener("keydown", move);

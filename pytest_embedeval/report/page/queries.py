@@ -17,7 +17,8 @@ def query_tables(kept: Kept, aliases: list[str]) -> list[dict[str, Any]]:
     -------
     dicts with `dataset`, `models`, `ids`, `queries` (texts), `gold` (positions of relevant documents), `documents`
     (texts by position), `document_ids`, and for each model `ranks` (of the first relevant document in the first ten,
-    0 where there is none) and `found` (positions of the first ten documents).
+    0 where there is none), `found` (positions of the first ten documents) and `scores` (what it gave each of them;
+    empty where that was not kept). `grades` are those of `gold`, empty where all are 1.
     """
     places = dict.fromkeys(place for _, place in kept.results if place.startswith("retrieval/"))
     return [_table(place.partition("/")[2], place, kept, aliases) for place in places]
@@ -32,15 +33,22 @@ def _table(dataset: str, place: str, kept: Kept, aliases: list[str]) -> dict[str
     models = []
     for alias, result in results.items():
         found = [_found(result, identity) for identity in ids]
+        given = texts.found.get(alias, {})
         ranks = [_rank(top, texts.relevant.get(identity, ())) for identity, top in zip(ids, found, strict=True)]
         models.append(
-            {"alias": alias, "ranks": ranks, "found": [[documents.of(each) for each in top] for top in found]}
+            {
+                "alias": alias,
+                "ranks": ranks,
+                "found": [[documents.of(each) for each in top] for top in found],
+                "scores": [list(given.get(identity, ())) for identity in ids] if given else [],
+            }
         )
     return {
         "dataset": dataset,
         "ids": ids,
         "queries": [texts.queries.get(identity, identity) for identity in ids],
         "gold": gold,
+        "grades": [list(texts.grades.get(identity, ())) for identity in ids] if texts.grades else [],
         "models": models,
         "document_ids": list(documents.places),
         "documents": [_shortened(texts.documents.get(identity, "")) for identity in documents.places],

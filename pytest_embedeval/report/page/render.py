@@ -7,24 +7,28 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
+from pytest_embedeval.report.charts import Picture
 from pytest_embedeval.report.load import Kept
 from pytest_embedeval.report.page.queries import query_tables
-from pytest_embedeval.report.page.verdicts import sentences, upgrades
-from pytest_embedeval.report.schema import Report
+from pytest_embedeval.report.page.upgrade import upgrades
+from pytest_embedeval.report.page.verdicts import sentences
+from pytest_embedeval.report.schema import Report, VectorsRow
 
 _TITLES = {
     "retrieval": "Search",
     "speed": "Speed against quality",
+    "radar": "Each model as a whole",
     "hybrid": "Words and vectors together",
     "typed": "Queries as people type them",
     "morphology": "Word forms",
     "confusions": "What is taken for the answer",
+    "slices": "By slice",
 }
 # In a script, these would end it or begin a comment.
 _UNSAFE = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
-def page_of(report: Report, kept: Kept, pictures: Mapping[str, str]) -> str:
+def page_of(report: Report, kept: Kept, pictures: Mapping[str, Picture], vega: str = "") -> str:
     """Return the page.
 
     Parameters
@@ -32,26 +36,42 @@ def page_of(report: Report, kept: Kept, pictures: Mapping[str, str]) -> str:
     kept
         The scores of each query, and the texts they are shown with.
     pictures
-        Name -> SVG, as `charts` names them; none to show tables alone.
+        Name -> picture, as `charts` names them; none to show tables alone.
+    vega
+        The script that makes the pictures interactive; without it they stand still.
     """
-    import jinja2
-
-    folder = files(__package__)
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     aliases = [model.alias for model in report.models if not model.error]
-    return template.render(
+    return rendered(
+        "page.html",
         report=report,
         sentences=sentences(report),
         upgrades=list(upgrades(report)),
         pictures=list(_titled(pictures)),
         scores=_scores(report, aliases),
+        truncated=_truncated(report),
         tables=script_data(query_tables(kept, aliases)),
-        style=(folder / "page.css").read_text(encoding="utf-8"),
-        script=(folder / "page.js").read_text(encoding="utf-8"),
+        vega=vega if pictures else "",
     )
+
+
+def rendered(name: str, **values: Any) -> str:
+    """Return a template of this folder with its values, and with the style and the scripts that it includes."""
+    import jinja2
+
+    folder = files(__package__)
+    sources = {
+        each.name: each.read_text(encoding="utf-8")
+        for each in folder.iterdir()
+        if each.name.endswith((".html", ".css", ".js"))
+    }
+    environment = jinja2.Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(sources.get),
+    )
+    return environment.get_template(name).render(source=lambda part: sources[part], **values)
 
 
 def script_data(value: Any) -> str:
@@ -63,12 +83,17 @@ def script_data(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_UNSAFE)
 
 
-def _titled(pictures: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Yield title and SVG of each picture, by kind."""
+def _titled(pictures: Mapping[str, Picture]) -> Iterator[dict[str, str]]:
+    """Yield title, SVG and definition of each picture, by kind."""
     for kind, title in _TITLES.items():
-        for name, svg in pictures.items():
-            if name.startswith(f"{kind}-"):
-                yield {"title": title, "svg": svg}
+        for name, picture in pictures.items():
+            if name.partition("-")[0] == kind:
+                yield {"title": title, "name": name, "svg": picture.svg, "spec": script_data(json.loads(picture.spec))}
+
+
+def _truncated(report: Report) -> list[VectorsRow]:
+    """Return where a model read only the beginning of some texts."""
+    return [row for row in report.vectors if row.truncated]
 
 
 def _scores(report: Report, aliases: list[str]) -> list[dict[str, Any]]:
