@@ -34,24 +34,29 @@ def page_of(report: Report, kept: Kept, pictures: Mapping[str, str]) -> str:
     pictures
         Name -> SVG, as `charts` names them; none to show tables alone.
     """
-    import jinja2
-
-    folder = files(__package__)
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     aliases = [model.alias for model in report.models if not model.error]
-    return template.render(
+    return rendered(
+        "page.html",
         report=report,
         sentences=sentences(report),
         upgrades=list(upgrades(report)),
         pictures=list(_titled(pictures)),
         scores=_scores(report, aliases),
         tables=script_data(query_tables(kept, aliases)),
-        style=(folder / "page.css").read_text(encoding="utf-8"),
-        script=(folder / "page.js").read_text(encoding="utf-8"),
+        script=(files(__package__) / "page.js").read_text(encoding="utf-8"),
     )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return a page from a template of this folder; `style` is that of all pages."""
+    import jinja2
+
+    folder = files(__package__)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    source = environment.from_string((folder / template).read_text(encoding="utf-8"))
+    return source.render(style=(folder / "page.css").read_text(encoding="utf-8"), **values)
 
 
 def script_data(value: Any) -> str:
