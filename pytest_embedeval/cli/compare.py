@@ -84,6 +84,8 @@ def _show_two(arguments: argparse.Namespace, old: Kept, new: Kept) -> None:
             f"({', '.join(new.aliases) or 'no scores'}) have no model in common that was scored on the same data set"
         )
     wanted = [pair for pair in pairs if not arguments.models or {*pair[:2]} & {*arguments.models}]
+    if not wanted:
+        raise UsageError(f"--models: {', '.join(arguments.models)}: not scored on the same data set by both")
     for before, after, place in wanted:
         print(f"{place}: {before} → {after}" if before != after else f"{place}: {after}")
         for line in _lines(arguments, old, new, (before, after, place)):
@@ -110,8 +112,9 @@ def _lines(arguments: argparse.Namespace, old: Kept, new: Kept, pair: tuple[str,
     shown = [row for row in verdicts if (row.metric in named if named else arguments.all or not row.advisory)]
     for verdict in shown:
         yield from wrapped(f"  {verdict.reason}{_p(arguments, verdict, candidate, reference)}", 4)
-    if not shown and not named:
-        yield "  no metric of it decides a comparison; --all shows every metric"
+    if not shown:
+        why = "has none of these metrics" if named else "no metric of it decides a comparison; --all shows every metric"
+        yield f"  {why}"
     refused = {verdict.metric for verdict in verdicts if verdict.state == "error"}
     for comparison in comparisons if arguments.why else []:
         if comparison.metric in refused:

@@ -14,7 +14,7 @@ from pytest_embedeval.errors import MissingExtraError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pytest_embedeval.report import Kept
-    from pytest_embedeval.report.history import Series
+    from pytest_embedeval.report.series import Series
 
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 _CHANGES = 8  # of models that are told
@@ -47,8 +47,7 @@ class Timeline:
         UsageError
             A model or a metric is named that none of them has.
         """
-        from pytest_embedeval.report.history import measured_in
-        from pytest_embedeval.report.timeline import in_order, labels_of, moments, started
+        from pytest_embedeval.report.timeline import in_order, labels_of, measured_in, moments, started
 
         order = in_order(runs)
         paths, runs = [paths[place] for place in order], [runs[place] for place in order]
@@ -82,8 +81,8 @@ class Timeline:
 
     def show(self) -> None:
         """Print the runs and what stood behind the names; then the scores of each model on each data set."""
-        from pytest_embedeval.report.history import gaps, model_changes, never_measured
-        from pytest_embedeval.report.timeline import moments
+        from pytest_embedeval.report.series import gaps, model_changes
+        from pytest_embedeval.report.timeline import moments, never_measured
 
         series = self.series()
         rows = [
@@ -124,7 +123,7 @@ class Timeline:
         write_atomically(Path(name), page)
         print(name)
         if missing is not None:
-            print(f"without charts: {missing}")
+            _say(f"without charts: {missing}", 2)
 
     def _order(self) -> str:
         if self.is_dated:
@@ -151,7 +150,7 @@ def _grouped(series: Sequence[Series]) -> dict[tuple[str, str], list[Series]]:
 
 def _lines(series: Series, tolerance: float) -> Iterator[str]:
     """Yield the values, | where they are not joined, – where there is none, with their trend; then the changes."""
-    values = []
+    values: list[str] = []
     for point in series.points:
         before = "" if not values else " | " if point.broken else " → "
         values.append(f"{before}{'–' if point.value is None else f'{point.value:.3f}'}")

@@ -18,105 +18,8 @@ from pytest_embedeval.gate import (
 )
 from pytest_embedeval.gate.results import JudgedModel
 from pytest_embedeval.report.load import Kept
-from pytest_embedeval.report.timeline import Moment, moments
-
-
-@dataclass(frozen=True)
-class Point:
-    """One score of a model in one run.
-
-    Attributes
-    ----------
-    run, label
-        Position of the run, from 0, and what it is called.
-    alias
-        What the model is called there.
-    value, low, high, n
-        The score, one-sided 95 % bounds of the mean, and what it rests on.
-    model, data
-        Which model it was, and the fingerprint of the data set; None where nobody knows.
-    missing
-        Why there is no value; empty where there is one.
-    changed
-        What is another model than at the point before, old → new.
-    broken
-        Why it is not joined to the point before: other data, or other parameters.
-    """
-
-    run: int
-    label: str
-    alias: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    model: JudgedModel | None = None
-    data: str | None = None
-    missing: str = ""
-    changed: str = ""
-    broken: str = ""
-
-
-@dataclass(frozen=True)
-class Step:
-    """The change between two points.
-
-    Attributes
-    ----------
-    name
-        `first → last`; `since a break` where the data or parameters changed before; `last step`.
-    first, last
-        Positions of the two runs.
-    delta, low, high
-        Mean of the paired differences with its one-sided 95 % bounds, as the gate has them. Where a side has no score
-        of each query: the difference of the values, without bounds. None where the two cannot be compared.
-    reason
-        The same in words.
-    """
-
-    name: str
-    first: int
-    last: int
-    delta: float | None
-    low: float | None
-    high: float | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Series:
-    """One metric of one model on one data set, over all runs.
-
-    Attributes
-    ----------
-    points
-        One per run.
-    steps
-        Of the points that are joined at the end: first → last, then the last step where that is another one.
-    """
-
-    model: str
-    suite: str
-    dataset: str
-    metric: str
-    points: Sequence[Point]
-    steps: Sequence[Step] = ()
-
-    @property
-    def place(self) -> str:
-        """The name of the gate: "suite/dataset"."""
-        return f"{self.suite}/{self.dataset}"
-
-    @property
-    def parts(self) -> list[list[Point]]:
-        """The points that have a value, in the parts within which they are joined."""
-        found: list[list[Point]] = []
-        for point in self.points:
-            if point.value is not None:
-                if point.broken or not found:
-                    found.append([])
-                found[-1].append(point)
-        return found
+from pytest_embedeval.report.series import Point, Series, Step
+from pytest_embedeval.report.timeline import Moment, measured_in, moments
 
 
 @dataclass(frozen=True)
@@ -161,39 +64,6 @@ def history(
                 found += _Line(timeline, labels, model, place, metrics, terms).series()
     order = {model: position for position, model in enumerate(models)}
     return sorted(found, key=lambda series: (series.place, series.metric, order[series.model]))
-
-
-def measured_in(timeline: Sequence[Moment]) -> tuple[list[str], list[str]]:
-    """Return the models that have a score, in order, and the metrics."""
-    keys = [key for moment in timeline for key in moment.scores]
-    return list(dict.fromkeys(model for model, _, _ in keys)), sorted({metric for *_, metric in keys})
-
-
-def never_measured(timeline: Sequence[Moment]) -> dict[str, str]:
-    """Return model -> why, the last time, for those that have no score since they could not be loaded."""
-    models, _ = measured_in(timeline)
-    return {model: why for moment in timeline for model, why in moment.errors.items() if model not in models}
-
-
-def gaps(lines: Sequence[Series]) -> dict[str, list[int]]:
-    """Return why some lines have no score in a run, or are broken there -> the positions of these runs."""
-    found: dict[str, list[int]] = {}
-    for point in _by_run(lines):
-        for text in filter(None, (point.missing, point.broken)):
-            runs = found.setdefault(text, [])
-            if point.run not in runs:
-                runs.append(point.run)
-    return found
-
-
-def model_changes(lines: Sequence[Series]) -> list[tuple[str, int, str]]:
-    """Return model, position of the run, and what is another model there, old → new, each once."""
-    changed = [(line.model, point.run, point.changed) for line in lines for point in line.points if point.changed]
-    return list(dict.fromkeys(sorted(changed, key=lambda change: change[1])))
-
-
-def _by_run(lines: Sequence[Series]) -> list[Point]:
-    return sorted((point for line in lines for point in line.points), key=lambda point: point.run)
 
 
 def _wanted(timeline: Sequence[Moment], place: str, chosen: Chosen) -> list[str]:
@@ -287,6 +157,10 @@ class _Line:
         verdict = self._verdicts(before, point).get(metric)
         if verdict is not None:
             return Step(name, before.run, point.run, verdict.delta, verdict.low, verdict.high, verdict.reason)
+        old, new = self.results[before.run], self.results[point.run]
+        refusal = mismatch(new, old) if old is not None and new is not None else None
+        if refusal:
+            return Step(name, before.run, point.run, None, None, None, refusal)
         then, now = before.value or 0.0, point.value or 0.0
         change = f"{metric} {then:.3f} → {now:.3f} ({signed(now - then)})"
         reason = f"{change}; no score of each query was kept, hence no interval"

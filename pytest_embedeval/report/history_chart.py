@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_embedeval.report.charts import _altair, _colours, _converter, _finished
-from pytest_embedeval.report.history import Point, Series
+from pytest_embedeval.report.series import Point, Series
 
 Key = tuple[str, str]  # "suite/dataset" and metric
 

@@ -90,6 +90,18 @@ def moments(runs: Sequence[Kept]) -> list[Moment]:
     return [_moment(run, {alias: single or alias for alias in found}) for run, found in zip(runs, each, strict=True)]
 
 
+def measured_in(timeline: Sequence[Moment]) -> tuple[list[str], list[str]]:
+    """Return the models that have a score, in order, and the metrics."""
+    keys = [key for moment in timeline for key in moment.scores]
+    return list(dict.fromkeys(model for model, _, _ in keys)), sorted({metric for *_, metric in keys})
+
+
+def never_measured(timeline: Sequence[Moment]) -> dict[str, str]:
+    """Return model -> why, the last time, for those that have no score since they could not be loaded."""
+    models, _ = measured_in(timeline)
+    return {model: why for moment in timeline for model, why in moment.errors.items() if model not in models}
+
+
 def _aliases(run: Kept) -> list[str]:
     return run.aliases if run.report is None else [row.alias for row in run.report.models]
 

@@ -17,11 +17,12 @@ from pytest_embedeval.gate import Baseline, Measurement, Place, Result, Terms, b
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.models.info import Prompts
 from pytest_embedeval.report import Kept, Part, assemble, load_kept, write_run
-from pytest_embedeval.report.history import Chosen, Series, gaps, history, model_changes, never_measured
+from pytest_embedeval.report.history import Chosen, history
 from pytest_embedeval.report.history_chart import history_charts, history_pictures
 from pytest_embedeval.report.page import history_page
 from pytest_embedeval.report.schema import DatasetRow, Git, Run
-from pytest_embedeval.report.timeline import in_order, labels_of, moments
+from pytest_embedeval.report.series import Series, gaps, model_changes
+from pytest_embedeval.report.timeline import in_order, labels_of, moments, never_measured
 from tests.gate.test_results import DATA, kept
 from tests.report.test_page import drive, needs_browser
 
@@ -174,6 +175,18 @@ def test_other_data_or_parameters_break_a_line(tmp_path: Path, other: Result, sa
     assert back.steps == []
 
 
+def test_first_and_last_are_not_compared_where_only_their_neighbours_can_be(tmp_path: Path) -> None:
+    """Words are searched without an index, so they join what two different indexes found."""
+    exact, approximate = (scored(FIRST, parameters={"index": name}) for name in ("exact", "HNSW32"))
+    words = scored(FIRST).model_copy(update={"parameters": {}})
+    words = words.model_copy(update={"model": words.model.model_copy(update={"kind": "lexical", "dimension": None})})
+    (line,) = drawn(several(tmp_path, exact, words, approximate), chosen=Chosen(metrics=["recall@10"]))
+    assert len(line.parts) == 1
+    whole, last = line.steps
+    assert (whole.delta, whole.reason) == (None, "the parameter index has changed: HNSW32 now, exact in the reference")
+    assert last.delta == 0.0
+
+
 def test_where_no_scores_of_queries_were_kept_other_data_break_a_line_too(tmp_path: Path) -> None:
     days = (scored(FIRST), scored(LATER), scored(LATER, data=OTHER))
     runs = several(tmp_path, *days, gated=False)
@@ -181,7 +194,8 @@ def test_where_no_scores_of_queries_were_kept_other_data_break_a_line_too(tmp_pa
     assert [len(part) for part in line.parts] == [2, 1]
     assert f"the data has changed: {OTHER} now, {DATA} before" in gaps([line])
     (step,) = drawn(runs[:2])[0].steps
-    assert (step.delta, step.low, step.high) == (pytest.approx(3 / 40), None, None)
+    assert step.delta == pytest.approx(3 / 40)
+    assert (step.low, step.high) == (None, None)
     assert step.reason == ("mrr@10 0.750 → 0.825 (+0.075); no score of each query was kept, hence no interval")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pytest_embedeval.report.history import Point, Series, never_measured
 from pytest_embedeval.report.load import Kept
 from pytest_embedeval.report.page.render import rendered
-from pytest_embedeval.report.timeline import moments
+from pytest_embedeval.report.series import Point, Series
+from pytest_embedeval.report.timeline import moments, never_measured
 
 _OPEN = 12  # runs up to which the tables stand open
 
