@@ -37,6 +37,11 @@ def threshold(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not METRIC=VALUE, for example mrr@10=0.35") from None
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Read NAME,NAME; the type of an option."""
+    return tuple(filter(None, (name.strip() for name in text.split(","))))
+
+
 def wrapped(text: str, hang: int = 0) -> list[str]:
     """Return the text in lines of 80 columns; all but the first are indented by `hang`."""
     return textwrap.wrap(text, WIDTH, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +49,13 @@ class JudgedModel(_Strict):
         known = f" ({self.fingerprint[:19]})" if self.fingerprint and self.fingerprint != self.revision else ""
         variant = "" if self.precision == "float32" else f" in {self.precision}"
         return f"{self.source}{at}{variant}, {self.dimension} dimensions{known}" if self.dimension else self.source
+
+    def differing(self, then: JudgedModel) -> Iterator[str]:
+        """Yield each fact that is another one in `then`, old → new."""
+        for name in type(self).model_fields:
+            was, is_now = getattr(then, name), getattr(self, name)
+            if was != is_now:
+                yield f"{name}: {was!r} → {is_now!r}"
 
 
 class JudgedData(_Strict):

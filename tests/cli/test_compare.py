@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -241,3 +244,144 @@ def test_a_side_that_cannot_be_read_is_refused(capsys: pytest.CaptureFixture[str
 
 def _metrics(said: str) -> list[str]:
     return re.findall(r"(\S+) -?\d\.\d{3} → ", said)
+
+
+MORE = kept({"mrr@10": [1.0] * 40, "recall@10": [1.0] * 40}, model="org/third")
+OTHER_DATA = kept({"mrr@10": [0.25] * 40}, data="sha256:" + "f" * 64)
+
+
+def over_time(*places: Result) -> list[str]:
+    """Write a folder of baselines for each moment."""
+    for number, result in enumerate(places, start=1):
+        store("prod", {PLACE: result}, f"day{number}")
+    return [f"day{number}" for number in range(1, len(places) + 1)]
+
+
+def test_three_runs_are_shown_over_time_with_the_changes_of_the_gate(
+    capsys: pytest.CaptureFixture[str], finished: Path
+) -> None:
+    starts = {"a": "2026-03-03T10:00:00+00:00", "b": "2026-03-01T10:00:00+00:00", "c": "2026-03-02T10:00:00+00:00"}
+    for name, start in starts.items():
+        shutil.copytree(finished, name)
+        edit_report(Path(name), partial(_give_start, start=start))
+    results = load_kept(finished).results
+    for name, alias in (("c", "hasty"), ("a", "hurried")):  # `perfect` becomes another model from day to day
+        found = results[alias, PLACE]
+        store("perfect", {PLACE: found}, f"{name}/baselines")
+        edit_report(Path(name), partial(_give, alias="perfect", found=found))
+    said = compared(capsys, "a", "b", "c", "--models=perfect")
+    assert re.sub(r", \w+\+?", "", said).startswith(
+        "3 runs in the order of their start (UTC):\n1 2026-03-01 10:00 b\n2 2026-03-02 10:00 c\n3 2026-03-03 10:00 a\n"
+    )
+    assert "perfect is another model in 2: perfect, 48 dimensions → hasty, 48 dimensions" in said
+    assert "mrr@10 1.000 → 0.972 → 0.917 ▇▅▂" in said
+    for name, old, new in (("first → last, 1 → 3", "perfect", "hurried"), ("last step, 2 → 3", "hasty", "hurried")):
+        sides = [finished / "baselines" / f"{alias}.json" for alias in (old, new)]
+        told = re.search(r"mrr@10 .*\)$", compared(capsys, *sides), flags=re.MULTILINE)
+        assert told is not None
+        assert f"{name}: {told[0]}" in said, "what two runs alone would show"
+
+
+def test_baselines_have_no_date_and_stand_as_they_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    days = over_time(PROD, NEXT, MORE)
+    said = compared(capsys, *days)
+    assert said.startswith(
+        "3 runs in the order in which they are named, since not all have a date:\n1 day1\n2 day2\n3 day3\n"
+    )
+    assert "mrr@10 1.000 → 0.950 → 1.000" in said
+    assert "mrr@10 1.000 → 1.000 → 0.950" in compared(capsys, *[days[place] for place in (0, 2, 1)])
+
+
+def test_other_data_break_the_line_and_this_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    said = compared(capsys, *over_time(PROD, PROD, OTHER_DATA, OTHER_DATA))
+    assert "mrr@10 1.000 → 1.000 | 0.250 → 0.250 ██|▁▁" in said
+    assert "since a break, 3 → 4: mrr@10 0.250 → 0.250" in said
+    assert "3: the data has changed: sha256:ffffffffffff now, " in said
+    assert "1.000 → 0.250" not in said
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [
+        ([0.5, 0.5, 0.5], "▅▅▅"),
+        ([0.5, 0.501, 0.499], "▅▅▄"),
+        ([0.5, 0.53, 0.47], "▅▆▃"),
+        ([0.0, 0.5, 1.0], "▁▅█"),
+    ],
+)
+def test_a_trend_shows_no_drop_within_the_tolerance_as_a_fall(
+    capsys: pytest.CaptureFixture[str], values: list[float], drawn: str
+) -> None:
+    said = compared(capsys, *over_time(*(kept({"mrr@10": [value] * 40}) for value in values)))
+    assert re.findall("[▁▂▃▄▅▆▇█]+", said) == [drawn]
+
+
+def test_all_and_named_metrics_are_shown_of_two_and_of_more(capsys: pytest.CaptureFixture[str]) -> None:
+    days = over_time(PROD, NEXT, MORE)
+    for sides in (days[:2], days):
+        assert {*_metrics(compared(capsys, *sides, "--all"))} == {"mrr@10", "recall@10"}
+        assert {*_metrics(compared(capsys, *sides, "--metrics=recall@10"))} == {"recall@10"}
+        assert "no run has 'recal@10'; did you mean 'recall@10'?" in refusal(capsys, *sides, "--metrics=recal@10")
+        assert "--models: no run has 'prd'; did you mean 'prod'?" in refusal(capsys, *sides, "--models=prd")
+
+
+def test_named_models_alone_are_shown_of_two(capsys: pytest.CaptureFixture[str], finished: Path) -> None:
+    said = compared(capsys, finished, finished, "--models=hasty,careful")
+    assert [line.partition(" ")[2].split()[0] for line in said.splitlines()] == ["careful", "hasty"]
+
+
+def test_named_models_and_metrics_that_a_pair_lacks_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    both = {PLACE: PROD, "retrieval/faq": kept({"mrr@10": [1.0] * 40})}
+    old, new = store("prod", both, "old"), store("prod", both, "new")
+    assert "retrieval/faq: prod has none of these metrics" in compared(capsys, old, new, "--metrics=recall@10")
+    store("only", {PLACE: PROD}, "old")
+    said = refusal(capsys, "old", "new", "--models=only")
+    assert said == "pytest-embedeval: --models: only: not scored on the same data set by both"
+
+
+def test_what_cannot_be_shown_over_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    days = over_time(PROD, NEXT, MORE)
+    assert "look into two runs; 3 are named" in refusal(capsys, *days, "--why")
+    assert "look into two runs; 3 are named" in refusal(capsys, *days, "--randomisation")
+    (Path("day3") / "prod.json").write_text("{", encoding="utf-8")
+    assert refusal(capsys, *days).startswith(f"pytest-embedeval: {Path('day3', 'prod.json')}: line 1: not valid JSON")
+    alone = [store(alias, {f"retrieval/{alias}": PROD}, "apart") for alias in ("a", "b", "c")]
+    assert "no model has two scores on one data set; --all takes every metric" in refusal(capsys, *alone)
+
+
+def test_names_of_others_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = PROD.model_copy(update={"model": PROD.model.model_copy(update={"source": "\x1b[2J/m"})})
+    said = compared(capsys, *over_time(PROD, NEXT, evil))
+    assert "\x1b" not in said
+    assert r"org/next, 384 dimensions → \x1b[2J/m, 384 dimensions" in said
+
+
+def test_a_page_is_written_of_two_runs_and_changes_nothing_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    days = over_time(PROD, NEXT)
+    plain = compared(capsys, *days)
+    assert compared(capsys, *days, "--html=out/history.html") == f"{plain}out/history.html\n"
+    page = Path("out/history.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 1
+    assert "first → last, 1 → 2: mrr@10 1.000 → 0.950 (−0.050)" in page
+
+
+def test_without_altair_the_page_has_tables_and_a_line_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    said = compared(capsys, *over_time(PROD, NEXT, MORE), "--html=history.html")
+    assert "without charts: Altair is not installed; add it with: pip install 'pytest-embedeval[report]'" in said
+    page = Path("history.html").read_text(encoding="utf-8")
+    assert "<svg" not in page
+    assert page.count("n = 40") == 3
+
+
+def _give_start(report: dict[str, Any], start: str) -> None:
+    report["run"]["started"] = start
+
+
+def _give(report: dict[str, Any], alias: str, found: Result) -> None:
+    """Put other scores of a model into a report."""
+    for row in report["measurements"]:
+        if row["model"] == alias and row["metric"] in found.metrics:
+            row["value"] = found.metrics[row["metric"]].value

@@ -46,7 +46,7 @@ def drawn(charts: Mapping[str, Any], *, scale: float = 2.0) -> dict[str, Picture
     MissingExtraError
         vl-convert is not installed.
     """
-    convert = _converter()
+    convert = converter()
     specs = {name: chart.to_json(indent=None) for name, chart in charts.items()}
     svgs = {name: convert.vegalite_to_svg(spec) for name, spec in specs.items()}
     return {name: Picture(svg, convert.svg_to_png(svg, scale=scale), specs[name]) for name, svg in svgs.items()}
@@ -60,7 +60,7 @@ def vega_script() -> str:
     MissingExtraError
         vl-convert is not installed.
     """
-    return str(_converter().javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    return str(converter().javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 def altair() -> Any:
@@ -78,7 +78,14 @@ def altair() -> Any:
     return altair
 
 
-def _converter() -> Any:
+def converter() -> Any:
+    """Return vl-convert, which draws a definition as SVG or PNG.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    """
     try:
         import vl_convert
     except ImportError:
