@@ -1,4 +1,4 @@
-"""The Markdown summary as a text of limited size: `summary.md`, which fits into a comment, and GitHub's step summary."""
+"""The Markdown summary as a text of limited size: as a comment, `summary.md`, and as GitHub's step summary."""
 
 from __future__ import annotations
 

@@ -66,5 +66,7 @@ def test_the_next_run_replaces_it(tmp_path: Path) -> None:
     left = tmp_path / ".summary.md.killed.tmp"
     left.write_text("half", encoding="utf-8")
     write_run(assemble(RUN, [part("a")], ["a"]), [], [], tmp_path)
-    assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith("## pytest-embedeval: 1 model, no failure\n")
+    assert (
+        (tmp_path / "summary.md").read_text(encoding="utf-8").startswith("## pytest-embedeval: 1 model, no failure\n")
+    )
     assert not left.exists()
