@@ -123,7 +123,8 @@ def entries_of_models(report: Report) -> Iterator[Entry]:
 def aliases_of(report: Report) -> list[str]:
     """Return every model that the report says something about, in order."""
     named = [model.alias for model in report.models]
-    return list(dict.fromkeys([*named, *(row.model for row in (*report.measurements, *report.verdicts))]))
+    measured = [row.model for row in report.measurements]
+    return list(dict.fromkeys([*named, *measured, *(row.model for row in report.verdicts)]))
 
 
 def _parameters(model: ModelInfo) -> Iterator[tuple[str, str]]:
@@ -158,7 +159,7 @@ def _other_numbers(report: Report, alias: str, model: ModelInfo | None) -> Itera
 
 def _counts(verdicts: Iterable[Verdict]) -> dict[str, float]:
     """Return how many verdicts that decide something ended in each state."""
-    states = [verdict.state for verdict in verdicts if not verdict.advisory]
+    states: list[str] = [verdict.state for verdict in verdicts if not verdict.advisory]
     return {f"verdicts/{state}": float(states.count(state)) for state in _STATES}
 
 
