@@ -6,11 +6,12 @@ Every call names the run that it is about, so that nothing stays set or active i
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -165,7 +166,8 @@ class _Logging:
         return run_id
 
     def _end(self, run_id: str, *, failed: bool = False) -> None:
-        self._client.set_terminated(run_id, "FAILED" if failed else "FINISHED", self._ended)
+        with redirect_stdout(io.StringIO()):  # where a server keeps it, MLflow prints two lines about each run
+            self._client.set_terminated(run_id, "FAILED" if failed else "FINISHED", self._ended)
 
 
 def _client(uri: str | None) -> Any:
