@@ -46,6 +46,10 @@ class RequestError(EmbedevalError):
         self.wait = wait
 
 
+class TrackingError(EmbedevalError):
+    """The server that keeps runs could not be reached, or refused something."""
+
+
 class MissingExtraError(EmbedevalError):
     """An optional library is not installed."""
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 os.environ.pop("GITHUB_ACTIONS", None)  # runs inside tests must not write to the summary of our own
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 # Vectors of the user's own runs must not reach a test, nor those of tests the user.
 _CACHE = tempfile.mkdtemp(prefix="embedeval-tests-")
@@ -40,6 +42,20 @@ def shared_data() -> Path:
 def fixtures() -> Path:
     """The folder with the data that this project ships."""
     return ROOT / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The tracking URI of a database of MLflow's; its tables take seconds to make, so it is one for all tests."""
+    for library in ("mlflow", "sqlalchemy", "alembic"):
+        pytest.importorskip(library, reason="the extra `mlflow` is not installed")
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)  # SQLAlchemy of MLflow
+        MlflowClient(tracking_uri=uri)
+    return uri
 
 
 def letters(texts: list[str]) -> NDArray[np.float32]:
@@ -73,11 +89,15 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one worker make the long runs of real upgrades, first of all, and each other test go where there is room."""
+    """Let one worker make the long runs of real upgrades, first of all, and each other test go where there is room.
+
+    One worker makes MLflow's database, too.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            return "upgrades" if "test_upgrades.py" in nodeid else nodeid
+            together = (name for name in ("upgrades", "tracking") if f"test_{name}.py" in nodeid)
+            return next(together, nodeid)
 
     return Scheduling(config, log)

@@ -89,6 +89,7 @@ def test_only_the_plugin_imports_pytest(path: Path) -> None:
         ("altair", "report/charts/drawing.py"),
         ("jinja2", "report/page/render.py"),
         ("vl_convert", "report/charts/drawing.py"),
+        ("mlflow", "report/tracking.py"),
     ],
 )
 def test_each_library_is_imported_in_one_module(library: str, owner: str) -> None:

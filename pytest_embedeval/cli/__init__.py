@@ -14,10 +14,22 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 
 from pytest_embedeval import __version__
-from pytest_embedeval.cli import cache, compare, doctor, export, gate, init, models, report, search, similarity
+from pytest_embedeval.cli import (
+    cache,
+    compare,
+    doctor,
+    export,
+    gate,
+    init,
+    models,
+    report,
+    search,
+    similarity,
+    tracking,
+)
 from pytest_embedeval.errors import EmbedevalError
 
-_COMMANDS = (init, doctor, models, search, similarity, compare, gate, report, cache, export)
+_COMMANDS = (init, doctor, models, search, similarity, compare, gate, report, cache, export, tracking)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -226,7 +226,7 @@ class Closing:
             self._updated += [problem] if problem else []
         try:
             folder = state.settings.out if complete else state.settings.out / "interrupted"
-            self._path = write_run(self.report, parts, self._candidates(results), folder)
+            self._path = write_run(self.report, parts, self._candidates(results), folder, self.faults)
         except OSError as error:
             self._problems.append(f"the report could not be written: {error}")
         else:

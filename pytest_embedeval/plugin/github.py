@@ -7,7 +7,7 @@ escaped as GitHub's own toolkit escapes them (`packages/core/src/command.ts`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Tests = Mapping[tuple[str, str], Sequence[str]]
 
 SUMMARY_LIMIT = 1024 * 1024  # bytes; a larger summary is not shown at all
+_TOO_LARGE = "GitHub shows no summary of more than 1 MiB"
 SHOWN = 10  # annotations of one kind that GitHub shows for a step
-_ROOM = 1024  # bytes kept for the end of a shortened summary
 _TITLE_WIDTH = 250
 _MESSAGE_WIDTH = 2000
 
@@ -62,14 +62,15 @@ def write_summary(report: Report, environ: Mapping[str, str], faults: Sequence[s
     if not target:
         return None
     from pytest_embedeval.report.markdown import markdown_lines
+    from pytest_embedeval.report.summary import ROOM, fitting_text
 
     path = Path(target)
     try:
         with path.open("a", encoding="utf-8", newline="\n") as stream:
             room = SUMMARY_LIMIT - stream.tell()
-            if room < _ROOM:
+            if room < ROOM:
                 return f"the step summary was left as it is: {path} is full, GitHub shows at most 1 MiB"
-            stream.write("\n" + _fitting(markdown_lines(report, faults), room))
+            stream.write("\n" + fitting_text(markdown_lines(report, faults), room, _TOO_LARGE))
     except OSError as error:
         return f"the step summary could not be written: {path}: {error.strerror or error}"
     return None
@@ -187,25 +188,6 @@ class _Places:
                 elif is_under and line.partition("=")[0].strip().strip("\"'") == verdict.metric:
                     return number
         return None
-
-
-def _fitting(lines: Iterable[str], limit: int) -> str:
-    """Return lines as text of at most `limit` bytes; where some are left out, the last one says so."""
-    kept: list[str] = []
-    size, is_open = 0, False
-    for line in lines:
-        size += len(line.encode("utf-8")) + 1
-        if size > limit - _ROOM:
-            end = ["", "</details>"] if is_open else []
-            note = "Shortened: GitHub shows no summary of more than 1 MiB. The rest is in `report.json`."
-            return _text([*kept, *end, "", note])
-        is_open = (is_open or line.startswith("<details>")) and line != "</details>"
-        kept.append(line)
-    return _text(kept)
-
-
-def _text(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _data(text: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PATIENCE_S = 30.0
-_OURS = ("*.json", "scores.csv", "language-*.md", "report.html")
+_OURS = ("*.json", "scores.csv", "summary.md", "language-*.md", "report.html")
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from pytest_embedeval.report.charts import PLOTS
 from pytest_embedeval.report.files import locked, write_together
 from pytest_embedeval.report.languages import language_pages
 from pytest_embedeval.report.schema import Part, Report, Run, UsageRow
+from pytest_embedeval.report.summary import comment_text
 
 SCORE_COLUMNS = ("model", "suite", "dataset", "metric", "query_id", "score")
 
@@ -141,16 +142,25 @@ def gather_excerpts(parts: Iterable[Part]) -> dict[str, Excerpts]:
     return found
 
 
-def write_run(report: Report, parts: Sequence[Part], baselines: Iterable[Baseline], folder: Path) -> Path:
+def write_run(
+    report: Report, parts: Sequence[Part], baselines: Iterable[Baseline], folder: Path, faults: Sequence[str] = ()
+) -> Path:
     """Write everything that a run leaves, as one: `report.json` last. Returns its path.
 
     Besides: `scores.csv`; `baselines/ALIAS.json`, the baselines as an update would store them; `texts.json`, what
-    explanations quote; `language-CODE.md`, what each model loses to a language.
+    explanations quote; `summary.md`, fit as a comment on a pull request; `language-CODE.md`, what each model loses to
+    a language.
+
+    Parameters
+    ----------
+    faults
+        What failed the run as a whole, for the summary.
     """
     path = folder / "report.json"
     files = {folder / "baselines" / f"{baseline.alias}.json": baseline.text() for baseline in baselines}
     files[folder / "texts.json"] = TypeAdapter(dict[str, Excerpts]).dump_json(gather_excerpts(parts)).decode() + "\n"
     files[folder / "scores.csv"] = scores_text(parts)
+    files[folder / "summary.md"] = comment_text(report, faults)
     files |= {folder / name: text for name, text in language_pages(report).items()}
     files[path] = report.model_dump_json(indent=2) + "\n"
     with locked(folder):

@@ -19,8 +19,33 @@ from pytest_embedeval import __version__
 from pytest_embedeval.cli import main
 from tests.conftest import ROOT
 
-COMMANDS = ("init", "doctor", "models", "search", "similarity", "compare", "gate", "report", "cache", "export")
-HEAVY = {"faiss", "numpy", "pandas", "pydantic", "pytest", "rich", "scipy", "sklearn", "tabulate", "torch", "tqdm"}
+COMMANDS = (
+    "init",
+    "doctor",
+    "models",
+    "search",
+    "similarity",
+    "compare",
+    "gate",
+    "report",
+    "cache",
+    "export",
+    "mlflow",
+)
+HEAVY = {
+    "faiss",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "pytest",
+    "rich",
+    "scipy",
+    "sklearn",
+    "tabulate",
+    "torch",
+    "tqdm",
+}
 
 _HELP = f"""
 import contextlib, io, json, sys

@@ -36,7 +36,9 @@ def test_a_run_leaves_a_summary_and_annotations(project: pytest.Pytester, on_git
             "report: *",
         ]
     )
-    assert on_github.read_text(encoding="utf-8").splitlines()[1] == "## pytest-embedeval: 1 of 1 model fails"
+    told = on_github.read_text(encoding="utf-8")
+    assert told.splitlines()[1] == "## pytest-embedeval: 1 of 1 model fails"
+    assert told == "\n" + (project.path / ".embedeval" / "summary.md").read_text(encoding="utf-8")
 
 
 def test_a_comparison_is_annotated_at_its_test(project: pytest.Pytester, on_github: Path) -> None:

@@ -36,6 +36,8 @@ def test_a_model_whose_tests_are_all_skipped_is_not_green(project: pytest.Pytest
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([_SKIPPED, "report: *"])
     result.stdout.no_fnmatch_line("*letters: no test of it ran*")
+    summary = (project.path / ".embedeval" / "summary.md").read_text(encoding="utf-8")
+    assert "❌ blind: no test of it ran; it is not judged" in summary
 
 
 def test_a_run_that_skips_everything_is_not_green(project: pytest.Pytester) -> None:

@@ -294,7 +294,7 @@ def test_a_run_leaves_candidate_baselines_and_texts(tmp_path: Path) -> None:
     path = write_run(assemble(RUN, [], []), [Part(excerpts=[texts])], baselines, tmp_path)
     assert path == tmp_path / "report.json"
     files = sorted(str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*") if found.is_file())
-    assert files == ["baselines/b.json", "baselines/v1.5.json", "report.json", "scores.csv", "texts.json"]
+    assert files == ["baselines/b.json", "baselines/v1.5.json", "report.json", "scores.csv", "summary.md", "texts.json"]
     for baseline in baselines:
         assert load_baseline(tmp_path / "baselines" / f"{baseline.alias}.json") == baseline
     text = (tmp_path / "texts.json").read_text(encoding="utf-8")
