@@ -249,12 +249,14 @@ def gate(base: str, out: Path) -> int:
 
 
 def verdicts(out: Path) -> list[str]:
-    """Return a line for each score of the tuned model that decided; none where pytest wrote no report."""
+    """Return a line for each score of the tuned model that decided; where there is none, that it has none."""
     try:
         rows = load_report(out / ".embedeval").verdicts
     except EmbedevalError:
-        return []
+        return ["tuned was not judged: pytest wrote no report"]
     deciding = [row for row in rows if row.model == "tuned" and row.rule == "against" and not row.advisory]
+    if not deciding:
+        return ["tuned was not judged: it has no scores beside those of base; pytest says above why"]
     said = {"pass": "passes", "fail": "FAILS", "inconclusive": "passes with a warning", "error": "cannot be judged"}
     return [f"tuned {said[row.state]}: {row.suite}/{row.dataset}: {row.reason}" for row in deciding]
 

