@@ -16,7 +16,7 @@ safetensors, and `.embedeval/` with the report. The exit code is pytest's. Nothi
     pip install 'pytest-embedeval[examples]'
     python examples/finetune_and_gate.py                          # two epochs over 144 questions
     python examples/finetune_and_gate.py --train more.json        # learns from another SQuAD file too
-    python examples/finetune_and_gate.py --learning-rate 0.01     # a model that should not pass
+    python examples/finetune_and_gate.py --learning-rate 0.01     # a model that must not pass
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ WHEEL = "minilm-en"
 HELD_OUT = 0.5  # share of the articles
 BATCH = 16
 MEANING = {
-    0: "every test passed: the tuned model may replace the base",
-    1: "a test failed: the tuned model must not replace the base",
+    0: "no test failed; what passes with a warning is not shown to be no worse",
+    1: "a test failed; the tuned model is not to replace the base",
     2: "the run was interrupted; nothing is decided",
     3: "pytest itself failed; nothing is decided",
     4: "pytest was called wrongly; nothing is decided",
@@ -199,7 +199,7 @@ def train(base: Path, asked: argparse.Namespace) -> None:
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
-    from sentence_transformers.base.training_args import BatchSamplers
+    from sentence_transformers.base.sampler import BatchSamplers
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
     articles = json.loads((asked.out / "data" / "training.json").read_text(encoding="utf-8"))["data"]
