@@ -21,6 +21,7 @@ from pytest_embedeval import (
     evaluate_triplets,
     load_dataset,
     load_minimal_pairs,
+    load_model,
     load_sentences,
     load_variants,
     load_words,
@@ -62,22 +63,22 @@ def _pattern(name: str) -> str:
 @cache
 def measured() -> Mapping[str, Measured]:
     """Return all that the suites give on the data that is shipped, and every ranking metric."""
-    folder = ROOT / "fixtures"
+    folder, model = ROOT / "fixtures", load_model(blind)
     data = load_dataset(folder / "turkish_medical_qa.json", language="tr")
     english = load_dataset(folder / "turkish_medical_qa.en.json", language="en")
     article = load_dataset(folder / "turkish_medical_qa.json", target="answer", duplicates="keep")
     ranking = [*RETRIEVAL_METRICS, *(f"{name}@10" for name in _WITH_CUTOFF), *_WITHOUT]
     varied = load_variants(folder / "turkish_medical_qa.inflected.tsv", data)
     found: list[Scores] = [
-        evaluate_retrieval(blind, data, metrics=ranking),
-        evaluate_triplets(blind, data),
-        evaluate_clustering(blind, data),
-        evaluate_clustering(blind, article),
-        evaluate_robustness(blind, varied, names=["ascii", "typo"]),
-        evaluate_crosslingual(blind, data, english),
-        evaluate_morphology(blind, load_words(folder / "morphology_tr.tsv")),
-        evaluate_similarity(blind, load_sentences(folder / "similarity_tr.tsv")),
-        evaluate_confusions(blind, load_minimal_pairs(folder / "confusions_tr.tsv")),
+        evaluate_retrieval(model, data, metrics=ranking),
+        evaluate_triplets(model, data),
+        evaluate_clustering(model, data),
+        evaluate_clustering(model, article),
+        evaluate_robustness(model, varied, names=["ascii", "typo"]),
+        evaluate_crosslingual(model, data, english),
+        evaluate_morphology(model, load_words(folder / "morphology_tr.tsv")),
+        evaluate_similarity(model, load_sentences(folder / "similarity_tr.tsv")),
+        evaluate_confusions(model, load_minimal_pairs(folder / "confusions_tr.tsv")),
     ]
     return {name: each for scores in found for name, each in scores.measured.items()}
 
@@ -128,7 +129,7 @@ def test_chance_is_what_equal_scores_get() -> None:
 
 def test_what_random_directions_score_is_said() -> None:
     data = load_dataset(ROOT / "fixtures" / "turkish_medical_qa.json", language="tr")
-    scores = evaluate_clustering(blind, data)
+    scores = evaluate_clustering(load_model(blind), data)
     for name in ("silhouette.kmeans", "silhouette.label", "v_measure"):
         shown = f"{scores[name]:.2f}".replace("-", "−")
         assert f"{shown} for random directions" in str(documented(name))

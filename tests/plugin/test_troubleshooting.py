@@ -76,7 +76,7 @@ def test_a_model_without_its_prompt() -> None:
 
 def test_a_model_that_gives_one_vector() -> None:
     texts = [f"text number {number}" for number in range(12)]
-    ones = np.ones((12, 4), dtype=np.float32) / 2
+    ones = np.full((12, 4), 0.5, dtype=np.float32)
     assert_quoted("collapsed", said_by(lambda: check_collapse(ones, texts, model="ours")))
 
 
