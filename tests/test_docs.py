@@ -35,7 +35,8 @@ def test_every_snippet_has_a_language_that_is_checked() -> None:
 
 @pytest.mark.parametrize(("language", "text"), of("toml"))
 def test_configuration_is_accepted(language: str, text: str, tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    name = "pyproject.toml" if "[tool.embedeval" in text else "embedeval.toml"
+    (tmp_path / name).write_text(text, encoding="utf-8")
     settings = load_settings(tmp_path)
     if settings.models:
         parse_matrix(settings.models, settings.model_tables)
@@ -54,6 +55,9 @@ def test_python_runs(language: str, text: str, pytester: pytest.Pytester) -> Non
     pytester.mkpydir("myproject").joinpath("search.py").write_text(
         f"{encoder}    encode_documents = encode_queries\n", encoding="utf-8"
     )
+    if ".embedeval" in text:
+        pytester.makepyfile('def test_it(model, retrieval, gate):\n    gate(retrieval(model, "support"))\n')
+        pytester.runpytest_subprocess("-q", "--models=bm25").assert_outcomes(passed=1)
     if "def pytest_" in text:
         pytester.makeconftest(text)
         pytester.makepyfile("def test_it(model):\n    assert model.encode_queries(['a']).shape == (1, 2)\n")
