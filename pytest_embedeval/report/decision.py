@@ -84,13 +84,15 @@ class Decision:
 def decide(
     report: Report, results: Mapping[tuple[str, str], Result], scenarios: Mapping[str, Scenario]
 ) -> list[Decision]:
-    """Return a decision for each scenario.
+    """Return a decision for each scenario; none where there are no two models to choose from.
 
     Parameters
     ----------
     results
         (alias, "suite/dataset") -> scores of each query, which the bounds of differences rest on.
     """
+    if sum(not row.error for row in report.models) < 2:
+        return []
     return [_Run(report, results, scenario).decision(name) for name, scenario in scenarios.items()]
 
 

@@ -52,6 +52,7 @@ def markdown_lines(report: Report, faults: Sequence[str] = ()) -> Iterator[str]:
     for dataset in report.datasets:
         yield from _scores(report, dataset)
     yield from _comparisons(report)
+    yield from _guide(report)
     yield from _costs(report)
     yield from _indexes(report)
     failed = {_key(verdict) for verdict in report.verdicts if verdict.blocks}
@@ -193,6 +194,17 @@ def _compared(row: Verdict) -> list[str]:
         "–" if row.n is None else f"{row.n:,}{differ}",
         f"{state}{change}{', advisory' if row.advisory else ''}",
     ]
+
+
+def _guide(report: Report) -> Iterator[str]:
+    """Yield what each scenario recommends; those that the run did not measure are in the page alone."""
+    judged = [row for row in report.decisions if row.choices]
+    if judged:
+        yield from ("", "### Which one for what", "")
+    for row in judged:
+        cheaper = f" or **{escaped(row.cheapest)}**" if row.cheapest and row.cheapest != row.best else ""
+        chosen = f"**{escaped(row.best)}**{cheaper}" if row.best else "nothing to recommend"
+        yield f"- {escaped(row.title)}: {chosen}. {escaped(row.reason)}"
 
 
 def _costs(report: Report) -> Iterator[str]:

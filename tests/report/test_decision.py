@@ -110,12 +110,16 @@ def test_only_models_that_pass_are_recommended() -> None:
 
 
 def test_scores_are_weighted_from_chance_to_perfect() -> None:
-    each = {("retrieval", "d"): {"a": [0.4] * 50}, ("morphology", "w"): {"a": [0.9] * 50}}
+    each = {
+        ("retrieval", "d"): {"a": [0.4] * 50, "b": [0.1] * 50},
+        ("morphology", "w"): {"a": [0.9] * 50, "b": [0.4] * 50},
+    }
     scenario = Scenario("both", {"retrieval": 3, "morphology": 1})
     found = decided(each, scenario)
     assert found.weights == {"retrieval": 0.75, "morphology": 0.25}
     assert found.choices[0].aspects == pytest.approx({"retrieval": 0.4, "morphology": 0.8})
     assert found.choices[0].score == pytest.approx(0.75 * 0.4 + 0.25 * 0.8)
+    assert found.choices[1].aspects == pytest.approx({"retrieval": 0.1, "morphology": -0.2}), "worse than chance"
 
 
 def test_speed_is_full_within_its_limit_and_half_at_twice() -> None:
@@ -152,7 +156,7 @@ def test_what_was_not_measured_is_said_and_never_guessed() -> None:
     assert found.weights == pytest.approx({"retrieval": 2 / 3, "robustness": 1 / 3})
     assert found.unmeasured == ["b"]
     assert found.reason == "a has 0.750 and is the only model measured on it"
-    little = decided({("retrieval", "d"): {"a": GOOD}}, Scenario("s", {"crosslingual": 0.6, "retrieval": 0.4}))
+    little = decided({("retrieval", "d"): {"a": GOOD, "b": POOR}}, Scenario("s", {"crosslingual": 0.6, "retrieval": 0.4}))
     assert (little.outcome, little.reason) == ("none", "not judged: crosslingual was not measured")
 
 
@@ -166,6 +170,11 @@ def test_a_correlation_counts_without_bounds() -> None:
     each = {("similarity", "s"): {"a": [0.6], "b": [0.5]}}
     (found,) = decide(run(each), {}, {"s": Scenario("s", {"similarity": 1})})
     assert (found.choices[1].low, found.choices[1].high) == pytest.approx((-0.1, -0.1))
+
+
+def test_one_model_leaves_nothing_to_choose() -> None:
+    each = {("retrieval", "d"): {"a": GOOD}}
+    assert decide(run(each), results(each), SCENARIOS) == []
 
 
 def test_every_default_scenario_finds_what_a_whole_run_measures() -> None:
