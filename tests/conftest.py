@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import importlib
 import hashlib
 import os
 import shutil
@@ -25,6 +27,11 @@ atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of each would wait for those of others
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Both drop out with a run within this process that was first to import them, and vl-convert cannot be imported twice.
+for _drawing in ("altair", "vl_convert"):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(_drawing)
 
 ROOT = Path(__file__).parent.parent
 

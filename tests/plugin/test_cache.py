@@ -71,7 +71,7 @@ def counts(report: dict[str, Any]) -> list[tuple[int, int, int]]:
 
 def lasting(report: dict[str, Any]) -> dict[str, Any]:
     """Return a report without what differs from run to run: times, and what was encoded or reused."""
-    run = {key: value for key, value in report["run"].items() if key not in ("started", "duration_s")}
+    run = {key: value for key, value in report["run"].items() if key not in ("started", "duration_s", "command")}
     models = [{**model, "load_s": None} for model in report["models"]]
     measurements = [row for row in report["measurements"] if row["metric"] != "encode_s"]
     passing = dict.fromkeys(("encoded", "reused", "seconds", "spent"))

@@ -156,7 +156,9 @@ def test_what_was_not_measured_is_said_and_never_guessed() -> None:
     assert found.weights == pytest.approx({"retrieval": 2 / 3, "robustness": 1 / 3})
     assert found.unmeasured == ["b"]
     assert found.reason == "a has 0.750 and is the only model measured on it"
-    little = decided({("retrieval", "d"): {"a": GOOD, "b": POOR}}, Scenario("s", {"crosslingual": 0.6, "retrieval": 0.4}))
+    little = decided(
+        {("retrieval", "d"): {"a": GOOD, "b": POOR}}, Scenario("s", {"crosslingual": 0.6, "retrieval": 0.4})
+    )
     assert (little.outcome, little.reason) == ("none", "not judged: crosslingual was not measured")
 
 

@@ -91,7 +91,13 @@ def _chart(lines: Sequence[Series], models: Sequence[str], labels: Sequence[str]
     alt = altair()
     shown = [line.model for line in lines]
     colour = colours(models).legend(
-        orient="top", values=shown, labelFontSize=_TEXT, symbolType="circle", symbolOpacity=1, labelLimit=300
+        title=None,
+        orient="top",
+        values=shown,
+        labelFontSize=_TEXT,
+        symbolType="circle",
+        symbolOpacity=1,
+        labelLimit=300,
     )
     base = alt.Chart().encode(x=_runs(labels), color=colour, detail="part:N")
     across = alt.Y(
