@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib
 import hashlib
+import importlib
 import os
 import shutil
 import tempfile

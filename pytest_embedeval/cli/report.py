@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = load_report(folder)
     gated = any((folder / "baselines").glob("*.json"))  # else no test called gate(), and no query has a score
     kept = load_kept(folder) if gated else Kept({}, report)
-    report.decisions = decide(report, kept.results, settings.scenarios)
+    report.decisions = decide(report, kept.results, settings.scenarios, settings.clusters)
     paths, note = write_pages(report, kept, folder)
     for path in paths:
         print(path)

@@ -31,7 +31,7 @@ def queries_needed(sd: float, tolerance: float, drop: float = 0.0) -> int:
         δ, in (0, 1).
     drop
         The true drop of the mean: 0 for a model that is as good, negative for a better one (then fewer queries do). It
-        takes from the margin, M = δ - drop; with Δ for the true improvement, as the specification writes it, M = δ + Δ.
+        takes from the margin, M = δ - drop; with Δ for the true improvement, M = δ + Δ.
 
     Raises
     ------

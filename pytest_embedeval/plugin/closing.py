@@ -215,7 +215,7 @@ class Closing:
         run = describe_run(state.settings, aliases, state.started, spent, state.config.invocation_params.args)
         results = gather_results(parts)
         self.report = assemble(run, [*parts, self._backends(parts, results)], aliases)
-        self.report.decisions = decide(self.report, results, state.settings.scenarios)
+        self.report.decisions = decide(self.report, results, state.settings.scenarios, state.gating.clusters)
         try:
             state.config.hook.pytest_embedeval_report(report=self.report)
         except Exception as error:  # a conftest may fail in any way; the report is written all the same

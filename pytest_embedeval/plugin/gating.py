@@ -93,8 +93,7 @@ class Gating:
     @property
     def clusters(self) -> dict[str, str]:
         """Data set -> the field whose values are clusters of its queries."""
-        tables = self.session.settings.datasets.items()
-        return {name: table.clusters for name, table in tables if table.clusters}
+        return self.session.settings.clusters
 
     def _info(self, alias: str) -> ModelInfo:
         return self.session.loading.infos.get(alias, ModelInfo(alias, "python"))

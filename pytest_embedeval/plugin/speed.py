@@ -54,7 +54,7 @@ def throughput(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
             return None
         seconds = sorted(times)[len(times) // 2]
         counted = model.count_tokens(texts, "document")
-        row = _row(model, "encode", times, before) | {
+        row = _row(model, dataset, "encode", times, before) | {
             "texts_per_s": len(texts) / seconds,
             "tokens_per_s": sum(counted) / seconds if counted else None,
         }
@@ -86,7 +86,7 @@ def latency(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
 
         p50, p95 = (float(np.percentile(times, q)) * 1000 for q in (50, 95))
         enough = len(times) >= _LATENCY_ROUNDS
-        row = _row(model, "query", times, before) | {"p50_ms": p50, "p95_ms": p95 if enough else None}
+        row = _row(model, dataset, "query", times, before) | {"p50_ms": p50, "p95_ms": p95 if enough else None}
         return _noted(request, benchmark, row)
 
     return measure
@@ -117,10 +117,11 @@ def _times(benchmark: Any) -> list[float] | None:
     return None if stats is None else list(stats.stats.data)
 
 
-def _row(model: Model, task: str, times: list[float], before: float) -> dict[str, Any]:
+def _row(model: Model, dataset: RetrievalData, task: str, times: list[float], before: float) -> dict[str, Any]:
     return {
         "model": model.alias,
         "task": task,
+        "dataset": dataset.name,
         "rounds": len(times),
         "peak_memory_mib": _peak_memory_mib(),
         "calibration": (before + _calibration()) / 2,
@@ -132,7 +133,9 @@ def _noted(request: pytest.FixtureRequest, benchmark: Any, values: dict[str, Any
 
     row = SpeedRow(**values)
     request.config.stash[KEY].record(Part(speed=[row]))
-    benchmark.extra_info.update({key: value for key, value in values.items() if key not in ("model", "task")})
+    benchmark.extra_info.update(
+        {key: value for key, value in values.items() if key not in ("model", "task", "dataset")}
+    )
     return row
 
 

@@ -9,9 +9,10 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
-from pytest_embedeval.gate import Result, paired, signed
-from pytest_embedeval.gate.differences import Differences
+from pytest_embedeval.gate import Measurement, Result, Terms, signed
+from pytest_embedeval.gate.comparison import Pairs
 from pytest_embedeval.report.aspects import ASPECTS
+from pytest_embedeval.report.speed import latencies, rates
 from pytest_embedeval.settings import Scenario
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Outcome = Literal["clear", "unclear", "none"]
 
 _ENOUGH = 0.5  # share of the weights that has to be measured
+_TIMING = 0.1  # by which a timing may be off: it holds on one machine, at one moment
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ class Decision:
 
 
 def decide(
-    report: Report, results: Mapping[tuple[str, str], Result], scenarios: Mapping[str, Scenario]
+    report: Report,
+    results: Mapping[tuple[str, str], Result],
+    scenarios: Mapping[str, Scenario],
+    clusters: Mapping[str, str] | None = None,
 ) -> list[Decision]:
     """Return a decision for each scenario; none where there are no two models to choose from.
 
@@ -90,10 +95,12 @@ def decide(
     ----------
     results
         (alias, "suite/dataset") -> scores of each query, which the bounds of differences rest on.
+    clusters
+        Data set -> the field whose values are clusters of its queries.
     """
     if sum(not row.error for row in report.models) < 2:
         return []
-    return [_Run(report, results, scenario).decision(name) for name, scenario in scenarios.items()]
+    return [_Run(report, results, scenario, clusters or {}).decision(name) for name, scenario in scenarios.items()]
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,7 @@ class _Run:
     report: Report
     results: Mapping[tuple[str, str], Result]
     scenario: Scenario
+    clusters: Mapping[str, str]
 
     def decision(self, name: str) -> Decision:
         values = {weight: self._values(weight) for weight in self.scenario.weights}
@@ -159,11 +167,11 @@ class _Run:
 
     @cached_property
     def _latency(self) -> dict[str, float]:
-        return {row.model: row.p50_ms for row in self.report.speed if row.task == "query" and row.p50_ms}
+        return latencies(self.report)
 
     @cached_property
     def _rate(self) -> dict[str, float]:
-        return {row.model: row.texts_per_s for row in self.report.speed if row.task == "encode" and row.texts_per_s}
+        return rates(self.report)
 
     def _choice(self, alias: str, weights: Mapping[str, float], values: Mapping[str, Mapping[str, float]]) -> Choice:
         aspects = {weight: values[weight][alias] for weight in weights}
@@ -174,32 +182,50 @@ class _Run:
     def _beside(self, best: Choice, other: Choice, weights: Mapping[str, float]) -> Choice:
         """Return the other model with its difference to the best one.
 
-        The bounds of a sum are put together from those of its parts (MOVER, Zou and Donner 2008): distances to the
-        mean are added in squares across data sets, and plainly within one, whose suites share their queries. What has
-        no score per query, such as speed, counts without bounds.
+        The bounds of a sum are put together from those of its parts: their distances to the mean are added in squares
+        across data sets (MOVER, Zou and Donner 2008, which takes them as independent), and plainly within one, whose
+        suites share their queries, as if they depended wholly on each other.
         """
         delta = other.score - best.score
         below: dict[str, float] = {}
         above: dict[str, float] = {}
         for weight, share in weights.items():
-            for dataset, part in self._differences(weight, best.model, other.model):
-                low, high = part.interval
-                scale = share / (1 - ASPECTS[weight].chance) / len(self._places(weight))
-                below[dataset] = below.get(dataset, 0.0) + scale * (part.mean - low)
-                above[dataset] = above.get(dataset, 0.0) + scale * (high - part.mean)
+            for group, (down, up) in self._reaches(weight, best, other):
+                below[group] = below.get(group, 0.0) + share * down
+                above[group] = above.get(group, 0.0) + share * up
         low, high = delta - math.hypot(*below.values()), delta + math.hypot(*above.values())
         return Choice(other.model, other.score, other.aspects, other.passes, delta, low, high)
 
-    def _differences(self, suite: str, best: str, other: str) -> Iterator[tuple[str, Differences]]:
-        """Yield data set and paired differences, where both models have a score for each query."""
-        for dataset in self._places(suite) if suite in ASPECTS else ():
-            sides = [self.results.get((alias, f"{suite}/{dataset}")) for alias in (other, best)]
-            metric = ASPECTS[suite].metric
-            if sides[0] is None or sides[1] is None or any(metric not in side.columns for side in sides if side):
-                continue
-            ids, each = paired(metric, sides[0], sides[1])
-            if ids:
-                yield dataset, Differences(each)
+    def _reaches(self, weight: str, best: Choice, other: Choice) -> Iterator[tuple[str, tuple[float, float]]]:
+        """Yield, for each part of a weight, what it depends on, and how far its bounds lie below and above its mean."""
+        if weight not in ASPECTS:
+            reach = _TIMING * math.hypot(best.aspects[weight], other.aspects[weight])
+            yield weight, (reach, reach)
+            return
+        places = self._places(weight)
+        scale = 1 / (1 - ASPECTS[weight].chance) / len(places)
+        for dataset in places:
+            down, up = self._reach(weight, dataset, best.model, other.model)
+            yield dataset, (scale * down, scale * up)
+
+    def _reach(self, suite: str, dataset: str, best: str, other: str) -> tuple[float, float]:
+        """Return how far the bounds of a difference lie below and above it, in the units of the metric."""
+        metric = ASPECTS[suite].metric
+        sides = [self.results.get((alias, f"{suite}/{dataset}")) for alias in (other, best)]
+        if sides[0] and sides[1] and all(metric in side.columns for side in sides if side):
+            pairs = Pairs(suite, metric, sides[0], sides[1], self.clusters.get(dataset))
+            if len(pairs.differences) < self._least:
+                return 2.0, 2.0  # the gate gives no interval either: anything is possible
+            low, high = pairs.differences.interval
+            return pairs.differences.mean - low, high - pairs.differences.mean
+        rows = {row.model: row for row in self.report.measurements if (row.dataset, row.metric) == (dataset, metric)}
+        below, above = zip(*(_around(rows[alias]) for alias in (other, best)), strict=True)
+        return math.hypot(below[0], above[1]), math.hypot(above[0], below[1])
+
+    @property
+    def _least(self) -> int:
+        told = self.report.run.settings.get("min_queries")
+        return told if isinstance(told, int) else Terms().least
 
     def _verdict(self, choices: Sequence[Choice]) -> tuple[Outcome, str | None, str]:
         passing = [choice for choice in choices if choice.passes]
@@ -240,6 +266,13 @@ class _Run:
             return None, ""
         smallest = min(known, key=lambda alias: known[alias])
         return smallest, f"whose vectors take {known[smallest]:,} bytes each; speed was not measured"
+
+
+def _around(row: Measurement) -> tuple[float, float]:
+    """Return how far the bounds of a value lie below and above it; without bounds, anything is possible."""
+    if row.value is None or row.low is None or row.high is None:
+        return 2.0, 2.0
+    return row.value - row.low, row.high - row.value
 
 
 def _shown(choice: Choice) -> str:

@@ -75,6 +75,8 @@ class SpeedRow(_Strict):
     ----------
     task
         `encode`: many documents at once; `query`: one query at a time.
+    dataset
+        Whose texts were timed: longer ones take longer.
     rounds
         Timed repetitions.
     calibration
@@ -85,6 +87,7 @@ class SpeedRow(_Strict):
 
     model: str
     task: Literal["encode", "query"]
+    dataset: str | None = None
     texts_per_s: float | None = None
     tokens_per_s: float | None = None
     p50_ms: float | None = None

@@ -10,6 +10,7 @@ from pytest_embedeval.gate import Cost, StageRow, Verdict, signed
 from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import IndexRow, Report, UsageRow
+from pytest_embedeval.report.speed import rates
 
 _Cell = Callable[[Report, ModelInfo, str], float | None]
 _Form = Callable[[float | None], str]
@@ -248,8 +249,8 @@ def _dimension(_: Report, model: ModelInfo, __: str) -> int | None:
     return model.dimension
 
 
-def _texts_per_s(report: Report, model: ModelInfo, _: str) -> float | None:
-    return next((row.texts_per_s for row in report.speed if row.model == model.alias and row.task == "encode"), None)
+def _texts_per_s(report: Report, model: ModelInfo, dataset: str) -> float | None:
+    return rates(report, dataset).get(model.alias)
 
 
 _COLUMNS: tuple[tuple[str, _Cell, _Form], ...] = (

@@ -153,7 +153,7 @@ def _other_numbers(report: Report, alias: str, model: ModelInfo | None) -> Itera
     for timing in (row for row in report.speed if row.model == alias):
         for name in _OF_SPEED:
             if (value := getattr(timing, name)) is not None:
-                yield f"speed/{timing.task}/{name}", float(value)
+                yield name_of("speed", *filter(None, [timing.dataset]), timing.task, name), float(value)
     for used in (row for row in report.usage if row.model == alias):
         for name in _OF_USAGE:
             if (value := getattr(used, name)) is not None:

@@ -203,6 +203,11 @@ class Settings:
     gates: Mapping[str, Gate] = field(default_factory=dict)
     scenarios: Mapping[str, Scenario] = field(default_factory=lambda: SCENARIOS)
 
+    @property
+    def clusters(self) -> dict[str, str]:
+        """Data set -> the field whose values are clusters of its queries."""
+        return {name: table.clusters for name, table in self.datasets.items() if table.clusters}
+
     def heading(self, *keys: str) -> str:
         """Return the heading of a table as it has to stand in the configuration file, quoted where TOML wants it."""
         prefix = [] if self.file == "embedeval.toml" else ["tool", "embedeval"]

@@ -33,7 +33,7 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
         "datasets": {"name", "fingerprint", "language", "queries", "documents", "judgements", "findings"},
         "measurements": {"model", "suite", "dataset", "metric", "value", "n", "low", "high", "worst", "best"},
         "speed": {
-            *("model", "task", "texts_per_s", "tokens_per_s", "p50_ms", "p95_ms", "rounds"),
+            *("model", "task", "dataset", "texts_per_s", "tokens_per_s", "p50_ms", "p95_ms", "rounds"),
             *("peak_memory_mib", "calibration"),
         },
         "verdicts": {

@@ -61,6 +61,7 @@ def test_what_is_not_timed_is_not_measured_and_no_failure(
 def test_a_timing_has_its_numbers(project: pytest.Pytester) -> None:
     project.runpytest_inprocess("suites/test_speed.py", "--models=blind").assert_outcomes(passed=2)
     encode, query = read_report(project)["speed"]
+    assert encode["dataset"] == query["dataset"] == "medical"
     assert encode["texts_per_s"] > 0
     assert 3 <= encode["rounds"] <= 30
     assert query["rounds"] == 100

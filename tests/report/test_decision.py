@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,10 +169,53 @@ def test_a_data_set_that_only_some_models_have_does_not_shift_the_mean() -> None
     assert {choice.model: choice.score for choice in found.choices} == pytest.approx({"a": 0.75, "b": 0.75})
 
 
-def test_a_correlation_counts_without_bounds() -> None:
-    each = {("similarity", "s"): {"a": [0.6], "b": [0.5]}}
-    (found,) = decide(run(each), {}, {"s": Scenario("s", {"similarity": 1})})
-    assert (found.choices[1].low, found.choices[1].high) == pytest.approx((-0.1, -0.1))
+def test_queries_of_one_cluster_count_as_one() -> None:
+    each = {("retrieval", "d"): {"good": GOOD, "poor": POOR}}
+    found = results(each)
+    clustered = {
+        key: result.model_copy(
+            update={
+                "queries": {
+                    identity: query.model_copy(update={"fields": {"passage": str(number // 5)}})
+                    for number, (identity, query) in enumerate(result.queries.items())
+                }
+            }
+        )
+        for key, result in found.items()
+    }
+    (apart,) = decide(run(each), clustered, {"s": QUALITY})
+    (together,) = decide(run(each), clustered, {"s": QUALITY}, {"d": "passage"})
+    low, high = bounded_mean_interval(np.full(40, -0.5), -1.0, 1.0)
+    assert (together.choices[1].low, together.choices[1].high) == pytest.approx((low, high))
+    assert low < (apart.choices[1].low or 0.0)
+
+
+def test_a_correlation_has_the_bounds_of_both_values() -> None:
+    report = run({("similarity", "s"): {"a": [0.6], "b": [0.5]}})
+    scenario = {"s": Scenario("s", {"similarity": 1})}
+    (unknown,) = decide(report, {}, scenario)
+    assert unknown.outcome == "unclear", "neither value has bounds"
+    bounds = {"a": (0.57, 0.63), "b": (0.46, 0.54)}
+    report.measurements = [
+        replace(row, low=bounds[row.model][0], high=bounds[row.model][1]) for row in report.measurements
+    ]
+    (found,) = decide(report, {}, scenario)
+    assert (found.choices[1].low, found.choices[1].high) == pytest.approx((-0.15, -0.05))
+
+
+def test_few_queries_show_nothing() -> None:
+    found = decided({("retrieval", "d"): {"good": GOOD[:20], "poor": POOR[:20]}})
+    assert found.outcome == "unclear"
+
+
+def test_a_small_lead_in_speed_is_no_lead() -> None:
+    scenario = Scenario("fast", {"latency": 1}, latency_ms=1)
+    each = {("retrieval", "d"): {"a": GOOD, "b": GOOD}}
+    assert decided(each, scenario, a=100.0, b=110.0).outcome == "unclear"
+    found = decided(each, scenario, a=100.0, b=200.0)
+    assert (found.outcome, found.best) == ("clear", "b")
+    reach = 0.1 * math.hypot(0.1, 0.2)
+    assert (found.choices[1].low, found.choices[1].high) == pytest.approx((-0.1 - reach, -0.1 + reach))
 
 
 def test_one_model_leaves_nothing_to_choose() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_embedeval.report.aspects import NORMALISATION, aspect_scores
 from pytest_embedeval.report.charts.drawing import GREY, altair, colours, finished, picked, tooltip
 from pytest_embedeval.report.schema import Report
+from pytest_embedeval.report.speed import rates
 
 _SIZE = 340
 _RINGS = (0.25, 0.5, 0.75, 1.0)
@@ -55,7 +56,7 @@ def radar(report: Report) -> Any | None:
 
 
 def _speed(report: Report) -> dict[str, dict[str, float]]:
-    rate = {row.model: row.texts_per_s for row in report.speed if row.task == "encode" and row.texts_per_s}
+    rate = rates(report)
     fastest = max(rate.values(), default=0.0)
     return {_RATE: {alias: each / fastest for alias, each in rate.items()}} if len(rate) > 1 else {}
 

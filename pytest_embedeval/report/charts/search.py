@@ -10,6 +10,7 @@ from pytest_embedeval.gate import Measurement
 from pytest_embedeval.report.charts.drawing import BOUNDS, GREY, WIDTH, altair, colours, finished, picked, tooltip
 from pytest_embedeval.report.charts.intervals import rows_of
 from pytest_embedeval.report.schema import Report
+from pytest_embedeval.report.speed import rates
 
 _METRICS = ("mrr@10", "ndcg@10", "recall@1", "recall@10")
 _PANEL, _BAR = 165, 22
@@ -53,7 +54,7 @@ def _bars(report: Report, dataset: str) -> Any | None:
 
 def _speed(report: Report, dataset: str) -> Any | None:
     """Return quality against speed; None for fewer than two models that were timed and have a score with bounds."""
-    rate = {row.model: row.texts_per_s for row in report.speed if row.task == "encode" and row.texts_per_s}
+    rate = rates(report, dataset)
     scores = {
         row.model: row
         for row in report.measurements

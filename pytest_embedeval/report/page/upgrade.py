@@ -10,6 +10,7 @@ from pytest_embedeval.gate import Verdict, signed
 from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import IndexRow, Report
+from pytest_embedeval.report.speed import rates
 
 Line = tuple[str, str, str, str]  # label, before, after, and the change in words
 
@@ -66,19 +67,14 @@ class _Side:
     @cached_property
     def rate(self) -> float | None:
         """Texts per second, timed in this run alone: when vectors were kept, the machine may have been another."""
-        rows = (row for row in self.report.speed if (row.model, row.task) == (self.alias, "encode"))
-        return next((row.texts_per_s for row in rows if row.texts_per_s), None)
+        return rates(self.report, _largest(self.report)).get(self.alias)
 
     @cached_property
     def tokens(self) -> float | None:
-        """Mean tokens of a document, in the largest corpus that was searched."""
-        rows = [
-            row
-            for row in self.report.vectors
-            if (row.model, row.suite, row.role) == (self.alias, "retrieval", "document") and row.tokens
-        ]
-        largest = max(rows, key=lambda row: row.texts, default=None)
-        return largest.tokens / largest.texts if largest and largest.tokens else None
+        """Mean tokens of a document of the largest corpus that was searched."""
+        largest = _largest(self.report)
+        rows = (row for row in self.report.vectors if (row.model, row.role) == (self.alias, "document"))
+        return next((row.tokens / row.texts for row in rows if row.dataset == largest and row.tokens), None)
 
     def dollars(self, documents: int) -> float | None:
         """Return what it takes to encode so many documents; None where nobody told a price."""
@@ -100,12 +96,13 @@ class _Side:
         if self.info and self.info.kind == "lexical":
             return "It needs no vectors: its index holds words."
         if self.rate is None:
-            return "Speed was not measured: run suites/test_speed.py for time and money."
+            return f"Speed was not measured on {_largest(self.report)}: run suites/test_speed.py for time and money."
         paid = f"{self.tokens:,.0f} tokens each" if self.info and self.info.price is not None and self.tokens else ""
         hour = self.report.run.settings.get("machine_price")
         rented = f"{hour:,.2f} US dollars an hour" if isinstance(hour, int | float) else ""
         told = paid or rented or "set machine_price (US dollars an hour) for money"
-        return f"At {self.rate:,.0f} texts per second, as measured here on documents of this data; {told}."
+        measured = f"as measured here on the documents of {_largest(self.report)}"
+        return f"At {self.rate:,.0f} texts per second, {measured}; {told}."
 
     @property
     def _indexes(self) -> list[IndexRow]:
@@ -142,9 +139,16 @@ def _costs(report: Report, before: _Side, after: _Side) -> Iterator[Line]:
             yield f"{named}: index {name}", held[0], held[1], ""
 
 
-def _sizes(report: Report) -> list[int]:
+def _largest(report: Report) -> str | None:
+    """Return the name of the largest corpus that was searched."""
     searched = {row.dataset for row in report.measurements if row.suite == "retrieval"}
-    own = max((row.documents for row in report.datasets if row.name in searched), default=0)
+    rows = [row for row in report.datasets if row.name in searched]
+    return max(rows, key=lambda row: row.documents).name if rows else None
+
+
+def _sizes(report: Report) -> list[int]:
+    largest = _largest(report)
+    own = next((row.documents for row in report.datasets if row.name == largest), 0)
     told = report.run.settings.get("documents")
     asked = [size for size in told if isinstance(size, int)] if isinstance(told, list) else []
     return sorted({own, *asked, *_CORPORA} - {0})
