@@ -114,7 +114,7 @@ def test_the_metric_that_decides_is_marked_in_each_suite() -> None:
 
 def test_timings_and_facts_of_vectors_are_explained() -> None:
     names = {name for name, _ in rows()}
-    assert set(SpeedRow.model_fields) - {"model", "task", "rounds"} <= names
+    assert set(SpeedRow.model_fields) - {"model", "task", "dataset", "rounds"} <= names
     assert {"truncated", "mean_cosine", "equal", "hubness"} == names & set(VectorsRow.model_fields)
 
 
