@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ import pytest
 
 from pytest_embedeval.report import Report
 from tests.plugin.conftest import configure, read_report, read_scores
+from tests.report.test_page import CHROMIUM, PATIENT, drive
 
 RETRIEVAL = "suites/test_retrieval.py::test_retrieval"
 
@@ -113,14 +115,21 @@ def test_every_run_has_a_page_that_says_what_the_report_says(project: pytest.Pyt
 
 
 def test_a_run_draws_pictures_where_altair_is_installed(project: pytest.Pytester) -> None:
-    result = project.runpytest_subprocess(RETRIEVAL, "--models=letters,blind", "--embedeval-pictures=auto")
+    models = "--models=letters,blind,bm25"
+    result = project.runpytest_subprocess(RETRIEVAL, "suites/test_robustness.py", models, "--embedeval-pictures=auto")
     assert result.ret == pytest.ExitCode.OK
     folder = project.path / ".embedeval"
-    assert [path.name for path in sorted((folder / "plots").iterdir())] == [
-        "retrieval-medical.png",
-        "retrieval-medical.svg",
-    ]
-    assert "vegaEmbed" in (folder / "report.html").read_text(encoding="utf-8")
+    drawn = [path.name for path in sorted((folder / "plots").iterdir())]
+    assert drawn == [f"{kind}-medical.{form}" for kind in ("retrieval", "typed") for form in ("png", "svg")]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "vegaEmbed" in page
+    if CHROMIUM is None:
+        return
+    found = drive(
+        project.path, page, "await window.drawn; choose('kind', 'wrong'); return [charts(), count()];", PATIENT
+    )
+    assert found[0] == 2
+    assert re.fullmatch(r"\d+ of 12 queries", found[1])
 
 
 def test_without_altair_all_else_is_written_and_a_line_says_what_to_install(

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,7 @@ const choose = (id, value) => {{
   part.dispatchEvent(new Event(id === "search" ? "input" : "change"));
 }};
 const shown = () => [...document.querySelectorAll(".rows .text")].map((row) => row.textContent);
+const charts = () => document.querySelectorAll("figure.drawn .live svg").length;
 const count = () => document.getElementById("count").textContent;
 (async () => {{ {steps} }})().then((found) => {{
   document.getElementById("result").textContent = JSON.stringify(found);
@@ -186,7 +188,7 @@ const count = () => document.getElementById("count").textContent;
 </script></body>"""
 
 
-_PATIENT = "--virtual-time-budget=30000"  # waits for what the page does later; clocks then stand still in between
+PATIENT = "--virtual-time-budget=30000"  # waits for what the page does later; clocks then stand still in between
 
 
 def drive(tmp_path: Path, page: str, steps: str, *flags: str) -> Any:
@@ -286,7 +288,6 @@ def test_a_browser_makes_every_chart_without_a_request(tmp_path: Path) -> None:
         tmp_path,
         page,
         """
-        await new Promise((loaded) => addEventListener("load", loaded));
         await window.drawn;
         const all = (selector) => document.querySelectorAll(selector).length;
         return {
@@ -295,12 +296,31 @@ def test_a_browser_makes_every_chart_without_a_request(tmp_path: Path) -> None:
           requests: performance.getEntriesByType("resource").map((entry) => entry.name), scripts: all(".live script"),
         };
         """,
-        _PATIENT,
+        PATIENT,
     )
     assert found["figures"] == found["drawn"] == len(drawn)
     assert min(found["marks"]) > 3
     assert found["requests"] == []
     assert found["scripts"] == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_has_the_contrast_of_wcag_aa(theme: str) -> None:
+    style = (files("pytest_embedeval.report.page") / "page.css").read_text(encoding="utf-8")
+    found = re.findall(r"--(\w+): (#[0-9a-f]{6})", style)
+    half = len(found) // 2
+    colours = dict(found[:half] if theme == "light" else found[half:])
+    for ground in ("ground", "raised"):
+        for text in ("text", "quiet", "accent", "good", "bad", "unsure"):
+            one, other = sorted((_luminance(colours[ground]), _luminance(colours[text])))
+            assert (other + 0.05) / (one + 0.05) >= 4.5, (text, ground)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance by WCAG 2.2."""
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_the_guide_shows_its_weights_and_its_reason() -> None:
@@ -324,23 +344,23 @@ def test_ten_thousand_queries_of_four_models_stay_small_and_quick(tmp_path: Path
     texts = [f"soru {n} baş ağrısı neden olur" for n in range(number)]
     ranks = {alias: [(n * step) % 11 for n in range(number)] for alias, step in zip("abcd", (1, 3, 7, 9), strict=True)}
     rows = kept(ranks, texts, words=40)
-    began = time.perf_counter()
+    began = time.process_time()
     page = page_of(report(aliases=("a", "b", "c", "d")), rows, {})
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 5
     assert len(page.encode()) < 15_000_000
     found = drive(
         tmp_path,
         page,
         """
-        const painted = performance.getEntriesByType("navigation")[0].domInteractive, times = [];
+        const times = [];
         for (const [id, value] of [["kind", "lost"], ["search", "soru 77"], ["search", ""], ["kind", "won"]]) {
           const began = performance.now();
           choose(id, value); document.getElementById("rows").getBoundingClientRect();
           times.push(performance.now() - began);
         }
-        return {painted, slowest: Math.max(...times), rows: shown().length, count: count()};
+        return {times, rows: shown().length, count: count()};
         """,
     )
     assert found["rows"] < 40, "only what can be seen is in the page"
     assert found["count"].endswith(" of 10,000 queries")
-    assert found["slowest"] < 500, "100 ms on a quiet machine"
+    assert sorted(found["times"])[1] < 100, "milliseconds; one of four may have had to wait for the machine"
