@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from pytest_embedeval.gate import PRIMARY, Measurement
 if TYPE_CHECKING:
     from pytest_embedeval.report.schema import Report
 
-NORMALISATION = "0 is chance, 1 a perfect score: (score - chance) / (1 - chance), and never below 0"
+NORMALISATION = "0 is chance, 1 a perfect score: (score - chance) / (1 - chance)"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Aspect:
         return (row.suite, row.metric) == (self.suite, self.metric)
 
     def normalised(self, value: float) -> float:
-        """Return a score between 0, chance, and 1."""
-        return max(0.0, value - self.chance) / (1 - self.chance)
+        """Return a score in which 0 is chance and 1 a perfect one; below chance it is negative."""
+        return (value - self.chance) / (1 - self.chance)
 
 
 ASPECTS: Mapping[str, Aspect] = {
@@ -57,18 +58,18 @@ ASPECTS: Mapping[str, Aspect] = {
 }
 
 
-def aspect_scores(report: Report, aliases: Iterable[str]) -> Iterator[tuple[Aspect, dict[str, float]]]:
-    """Yield each aspect that was measured, and alias -> normalised score: the mean over the data sets of its suite.
+def places(report: Report, suite: str) -> list[str]:
+    """Return the data sets on which most models of a suite were measured."""
+    rows = [row for row in report.measurements if ASPECTS[suite].is_told_by(row) and row.value is not None]
+    count = Counter(row.dataset for row in rows)
+    return [dataset for dataset, number in count.items() if number == max(count.values())]
 
-    A data set counts where all models that have scores in the suite were measured on it.
-    """
-    wanted = set(aliases)
-    for aspect in ASPECTS.values():
-        found: dict[str, dict[str, float]] = {}
-        for row in report.measurements:
-            if row.model in wanted and row.value is not None and aspect.is_told_by(row):
-                found.setdefault(row.dataset, {})[row.model] = aspect.normalised(row.value)
-        models = {alias for scores in found.values() for alias in scores}
-        common = [scores for scores in found.values() if scores.keys() == models]
-        if common:
-            yield aspect, {alias: fmean(scores[alias] for scores in common) for alias in sorted(models)}
+
+def aspect_scores(report: Report, suite: str) -> dict[str, float]:
+    """Return alias -> the mean over these data sets, from 0 (chance) to 1, of the models measured on all of them."""
+    aspect, wanted = ASPECTS[suite], places(report, suite)
+    found: dict[str, dict[str, float]] = {}
+    for row in report.measurements:
+        if row.dataset in wanted and row.value is not None and aspect.is_told_by(row):
+            found.setdefault(row.model, {})[row.dataset] = aspect.normalised(row.value)
+    return {alias: fmean(values.values()) for alias, values in found.items() if len(values) == len(wanted)}

@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from pytest_embedeval.gate import Measurement, Result, Terms, signed
 from pytest_embedeval.gate.comparison import Pairs
-from pytest_embedeval.report.aspects import ASPECTS
+from pytest_embedeval.report.aspects import ASPECTS, aspect_scores, places
 from pytest_embedeval.report.speed import latencies, rates
 from pytest_embedeval.settings import Scenario
 
@@ -146,24 +145,7 @@ class _Run:
             return {alias: min(1.0, self.scenario.latency_ms / each) for alias, each in self._latency.items()}
         if weight == "throughput":
             return {alias: min(1.0, each / self.scenario.texts_per_s) for alias, each in self._rate.items()}
-        aspect, places = ASPECTS[weight], self._places(weight)
-        if not places:
-            return {}
-        rows = [row for row in self.report.measurements if aspect.is_told_by(row)]
-        found = {(row.model, row.dataset): row.value for row in rows}
-        aliases = dict.fromkeys(alias for alias, _ in found)
-        values = {alias: [found.get((alias, place)) for place in places] for alias in aliases}
-        return {
-            alias: fmean((value - aspect.chance) / (1 - aspect.chance) for value in each if value is not None)
-            for alias, each in values.items()
-            if None not in each
-        }
-
-    def _places(self, suite: str) -> list[str]:
-        """Return the data sets on which most models of a suite were measured."""
-        rows = [row for row in self.report.measurements if ASPECTS[suite].is_told_by(row) and row.value is not None]
-        count = {place: sum(row.dataset == place for row in rows) for place in dict.fromkeys(r.dataset for r in rows)}
-        return [place for place, number in count.items() if number == max(count.values())]
+        return aspect_scores(self.report, weight)
 
     @cached_property
     def _latency(self) -> dict[str, float]:
@@ -202,9 +184,9 @@ class _Run:
             reach = _TIMING * math.hypot(best.aspects[weight], other.aspects[weight])
             yield weight, (reach, reach)
             return
-        places = self._places(weight)
-        scale = 1 / (1 - ASPECTS[weight].chance) / len(places)
-        for dataset in places:
+        datasets = places(self.report, weight)
+        scale = 1 / (1 - ASPECTS[weight].chance) / len(datasets)
+        for dataset in datasets:
             down, up = self._reach(weight, dataset, best.model, other.model)
             yield dataset, (scale * down, scale * up)
 

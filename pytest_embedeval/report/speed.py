@@ -33,6 +33,6 @@ def _by_model(report: Report, task: Literal["encode", "query"], number: str, dat
             found.setdefault(row.dataset, {})[row.model] = value
     aliases = dict.fromkeys(alias for each in found.values() for alias in each)
     common = [each for each in found.values() if each.keys() == aliases.keys()]
-    if common:
+    if len(common) > 1:
         return {alias: geometric_mean(each[alias] for each in common) for alias in aliases}
-    return next(iter(found.values()), {})
+    return next(iter(common or found.values()), {})

@@ -141,7 +141,7 @@ def test_the_radar_has_an_axis_for_each_aspect_from_chance_to_perfect() -> None:
     assert found["b<i>", "word forms"] == pytest.approx(0.2)
     assert len(line["data"]["values"]) == 8, "three axes and back to the first, of two models"
     assert drawn["title"]["subtitle"] == [
-        "0 is chance, 1 a perfect score: (score - chance) / (1 - chance), and never below 0"
+        "0 is chance, 1 a perfect score: (score - chance) / (1 - chance); below chance it is drawn at 0"
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,12 +93,14 @@ def converter() -> Any:
     return vl_convert
 
 
-def colours(aliases: Sequence[str], *, legend: bool = True) -> Any:
-    """Return the colour of each model, the same in all pictures with these models."""
+def colours(shown: Sequence[str], models: Iterable[str], *, legend: bool = True) -> Any:
+    """Return the colours of the models that a picture shows, which depend on their places among all models alone."""
     alt = altair()
-    chosen = [_COLOURS[place % len(_COLOURS)] for place in range(len(aliases))]
-    shown = alt.Legend(title=None, symbolOpacity=1) if legend else None
-    return alt.Color("model:N", scale=alt.Scale(domain=list(aliases), range=chosen), legend=shown)
+    order = dict.fromkeys([*models, *shown])
+    every = {alias: _COLOURS[place % len(_COLOURS)] for place, alias in enumerate(order)}
+    key = alt.Legend(title=None, symbolOpacity=1) if legend else None
+    chosen = [every[alias] for alias in shown]
+    return alt.Color("model:N", scale=alt.Scale(domain=list(shown), range=chosen), legend=key)
 
 
 def picked(full: float = 1.0) -> tuple[Any, Any]:

@@ -90,7 +90,7 @@ def _chart(lines: Sequence[Series], models: Sequence[str], labels: Sequence[str]
     """Return one chart: bands, lines and points; a rhombus for another model, a gap where the data are other ones."""
     alt = altair()
     shown = [line.model for line in lines]
-    colour = colours(models).legend(
+    colour = colours(models, models).legend(
         title=None,
         orient="top",
         values=shown,

@@ -20,8 +20,7 @@ def interval_charts(report: Report, dataset: str) -> Iterator[tuple[str, Any]]:
     """Yield kind and chart for what a data set was measured on."""
     for kind, title, rows, chance in _pictures(report, dataset):
         if rows:
-            aliases = [model.alias for model in report.models if any(row["model"] == model.alias for row in rows)]
-            yield kind, _intervals(rows, aliases, title, chance)
+            yield kind, _intervals(rows, [model.alias for model in report.models], title, chance)
 
 
 def rows_of(measured: Iterable[Measurement], prefix: str = "") -> Iterator[Row]:
@@ -65,14 +64,15 @@ def _slices(report: Report, dataset: str) -> Iterator[tuple[str, str, list[Row],
         yield f"slices-{suite}-{metric}-{rule}", f"{dataset}: change of {metric} by slice, beside {beside}", rows, 0.0
 
 
-def _intervals(rows: Sequence[Row], aliases: Sequence[str], title: str, chance: float | None) -> Any:
+def _intervals(rows: Sequence[Row], models: Sequence[str], title: str, chance: float | None) -> Any:
     alt = altair()
+    aliases = [alias for alias in models if any(row["model"] == alias for row in rows)]
     labels = list(dict.fromkeys(str(row["label"]) for row in rows))
     pick, opacity = picked()
     base = alt.Chart(alt.Data(values=[dict(row) for row in rows])).encode(
         y=alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelLimit=200, ticks=False, domain=False)),
-        yOffset=alt.YOffset("model:N", sort=list(aliases)),
-        color=colours(aliases),
+        yOffset=alt.YOffset("model:N", sort=aliases),
+        color=colours(aliases, models),
         opacity=opacity,
         tooltip=tooltip("label", "model", "value", "low", "high"),
     )

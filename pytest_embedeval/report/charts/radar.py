@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pytest_embedeval.report.aspects import NORMALISATION, aspect_scores
+from pytest_embedeval.report.aspects import ASPECTS, NORMALISATION, aspect_scores
 from pytest_embedeval.report.charts.drawing import GREY, altair, colours, finished, picked, tooltip
 from pytest_embedeval.report.schema import Report
 from pytest_embedeval.report.speed import rates
@@ -25,7 +25,8 @@ def radar(report: Report) -> Any | None:
     An axis that fewer than two models have says nothing, and a model without one of the others is left out, in words.
     """
     aliases = [model.alias for model in report.models if not model.error]
-    axes = {aspect.title: scores for aspect, scores in aspect_scores(report, aliases) if len(scores) > 1}
+    found = {aspect.title: aspect_scores(report, suite) for suite, aspect in ASPECTS.items()}
+    axes = {title: scores for title, scores in found.items() if len(scores) > 1}
     axes |= _speed(report)
     shown = [alias for alias in aliases if axes and all(alias in scores for scores in axes.values())]
     if len(axes) < _FEWEST or not shown:
@@ -34,19 +35,23 @@ def radar(report: Report) -> Any | None:
         {"model": alias, "axis": title, "value": value, "place": place, **_at(place, len(axes), value)}
         for alias in shown
         for place, title in enumerate([*axes, next(iter(axes))])  # and back to the first
-        for value in [axes[title][alias]]
+        for value in [max(0.0, axes[title][alias])]
     ]
     alt = altair()
     pick, opacity = picked()
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=_hidden("x"), y=_hidden("y"), color=colours(shown), opacity=opacity, tooltip=tooltip("model", "axis", "value")
+        x=_hidden("x"),
+        y=_hidden("y"),
+        color=colours(shown, aliases),
+        opacity=opacity,
+        tooltip=tooltip("model", "axis", "value"),
     )
     layers = [
         *_grid(list(axes)),
         base.mark_line(strokeWidth=2).encode(order="place:Q").add_params(pick),
         base.mark_point(filled=True, size=40),
     ]
-    told = [NORMALISATION]
+    told = [f"{NORMALISATION}; below chance it is drawn at 0"]
     if _RATE in axes:
         told.append(f"{_RATE}: share of the fastest")
     left_out = [alias for alias in aliases if alias not in shown]

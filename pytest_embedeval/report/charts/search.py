@@ -37,13 +37,16 @@ def _bars(report: Report, dataset: str) -> Any | None:
     if not rows:
         return None
     alt = altair()
-    aliases = [model.alias for model in report.models if any(row["model"] == model.alias for row in rows)]
+    everyone = [model.alias for model in report.models]
+    aliases = [alias for alias in everyone if any(row["model"] == alias for row in rows)]
     base = alt.Chart().encode(
         y=alt.Y("model:N", sort=aliases, title=None, axis=alt.Axis(ticks=False, domain=False)),
         tooltip=tooltip("label", "model", "value", "low", "high"),
     )
     layers = alt.layer(
-        base.mark_bar(opacity=0.8).encode(x=alt.X("value:Q", title=None), color=colours(aliases, legend=False)),
+        base.mark_bar(opacity=0.8).encode(
+            x=alt.X("value:Q", title=None), color=colours(aliases, everyone, legend=False)
+        ),
         base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q"),
         data=alt.Data(values=[dict(row) for row in rows]),
     ).properties(width=_PANEL, height=_BAR * len(aliases))
@@ -69,7 +72,7 @@ def _speed(report: Report, dataset: str) -> Any | None:
     pick, opacity = picked()
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("rate:Q", title="texts per second (log)", scale=alt.Scale(type="log", nice=False, padding=50)),
-        color=colours(timed),
+        color=colours(timed, (model.alias for model in report.models)),
         opacity=opacity,
         tooltip=[
             *tooltip("model"),
@@ -134,7 +137,7 @@ def _hybrid(report: Report, dataset: str) -> Any | None:
     aliases = list(dict.fromkeys(str(row["model"]) for row in rows))
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("alpha:Q", title="alpha: 0 is words alone, 1 vectors alone"),
-        color=colours(aliases),
+        color=colours(aliases, (model.alias for model in report.models)),
         tooltip=tooltip("model", "alpha", "value", "low", "high"),
     )
     across = alt.Y("low:Q", title=f"{metric}, {BOUNDS}", scale=alt.Scale(zero=False))
