@@ -1,6 +1,7 @@
 """The gate on real upgrades: a model that lost Turkish, half precision, fewer dimensions, and a better model.
 
-Every run is made once; what other policies make of it is asked of the finished run, which needs no model.
+Every run is made once; what other policies make of it is asked of the finished run, which needs no model. The larger
+model reads every second article of XQuAD, which spares minutes.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from tests.conftest import ROOT
 REFERENCE = {
     "minilm-en": (0.3731, 0.2874, 0.5319),
     "multi": (0.7729, 0.6723, 0.9412),
-    "e5": (0.9221, 0.8765, 0.9840),
 }
+E5 = 0.9221  # MRR on the whole; among fewer passages the right one is found as high or higher
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,10 @@ class Run:
         return row
 
 
-def judge(folder: Path, shared_data: Path, models: str, against: str) -> Run:
-    """Run the retrieval suite on xquad.tr as a user would."""
+def judge(folder: Path, data: Path, models: str, against: str) -> Run:
+    """Run the retrieval suite on a SQuAD file as a user would."""
     (folder / "embedeval.toml").write_text(
-        f'[datasets.xquad]\npath = "{shared_data / "xquad.tr.json"}"\nformat = "squad"\nlanguage = "tr"\n'
-        'slices = ["title"]\n',
+        f'[datasets.xquad]\npath = "{data}"\nformat = "squad"\nlanguage = "tr"\nslices = ["title"]\n',
         encoding="utf-8",
     )
     shutil.copytree(ROOT / "suites", folder / "suites", ignore=shutil.ignore_patterns("__pycache__"))
@@ -76,25 +76,27 @@ def judge(folder: Path, shared_data: Path, models: str, against: str) -> Run:
 def lost_turkish(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Run:
     """multilingual-e5-small, and the variant of it that has lost Turkish."""
     folder = tmp_path_factory.mktemp("lost")
-    return judge(folder, shared_data, "e5=e5-small-q4,next=e5-small-q4-enpt", "--against=e5")
+    articles = json.loads((shared_data / "xquad.tr.json").read_text(encoding="utf-8"))["data"]
+    half = folder / "half.json"
+    half.write_text(json.dumps({"data": articles[1::2]}), encoding="utf-8")
+    return judge(folder, half, "e5=e5-small-q4,next=e5-small-q4-enpt", "--against=e5")
 
 
 @pytest.fixture(scope="module")
 def variants(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Run:
     """all-MiniLM-L6-v2, the same weights in half precision and cut to 128 dimensions, and a multilingual model."""
     models = "minilm-en,half=minilm-en:precision=float16,short=minilm-en:dim=128,multi=use-multilingual"
-    return judge(tmp_path_factory.mktemp("variants"), shared_data, models, "--against=minilm-en")
+    return judge(tmp_path_factory.mktemp("variants"), shared_data / "xquad.tr.json", models, "--against=minilm-en")
 
 
-@pytest.mark.parametrize(("run", "aliases"), [("variants", ["minilm-en", "multi"]), ("lost_turkish", ["e5"])])
-def test_the_scores_are_those_of_the_reference_table(
-    request: pytest.FixtureRequest, run: str, aliases: list[str]
-) -> None:
-    rows = request.getfixturevalue(run).report["measurements"]
-    found = {(row["model"], row["metric"]): row["value"] for row in rows}
-    for alias in aliases:
+def test_the_scores_are_those_of_the_reference_table(variants: Run, lost_turkish: Run) -> None:
+    found = {(row["model"], row["metric"]): row["value"] for row in variants.report["measurements"]}
+    for alias, expected in REFERENCE.items():
         scores = [found[alias, metric] for metric in ("mrr", "recall@1", "hit_rate@10")]
-        assert scores == pytest.approx(REFERENCE[alias], abs=0.01)
+        assert scores == pytest.approx(expected, abs=0.01)
+    rows = lost_turkish.report["measurements"]
+    (half,) = (row["value"] for row in rows if (row["model"], row["metric"]) == ("e5", "mrr"))
+    assert E5 - 0.02 < half < E5 + 0.04
 
 
 def test_a_model_that_lost_the_language_is_stopped_and_the_lost_queries_are_shown(lost_turkish: Run) -> None:
@@ -102,7 +104,7 @@ def test_a_model_that_lost_the_language_is_stopped_and_the_lost_queries_are_show
     verdict = lost_turkish.verdict("next")
     assert (verdict["change"], verdict["state"]) == ("regressed", "fail")
     assert verdict["high"] < -0.02
-    assert "REGRESSED by more than 0.02 on 1190 queries" in lost_turkish.printed
+    assert "REGRESSED by more than 0.02 on 578 queries" in lost_turkish.printed
     assert "now first: " in lost_turkish.printed
     (comparison,) = lost_turkish.report["comparisons"]
     lost = [change for change in comparison["queries"] if change["after"] < change["before"]]
@@ -152,13 +154,11 @@ def test_fewer_dimensions_get_what_the_arithmetic_says_and_it_is_explained(varia
     assert comparison["lost"] + comparison["won"] == verdict["differ"]
 
 
-def test_a_better_model_is_an_improvement_and_says_so(
-    variants: Run, lost_turkish: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_better_model_is_an_improvement_and_says_so(variants: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert variants.verdict("multi")["change"] == "improved"
     assert "IMPROVED on 1190 queries" in variants.printed
-    old, new = variants.out / "baselines" / "minilm-en.json", lost_turkish.out / "baselines" / "e5.json"
+    old, new = (variants.out / "baselines" / f"{alias}.json" for alias in ("minilm-en", "multi"))
     assert main(["compare", str(old), str(new)]) == 0
     printed = capsys.readouterr().out
-    assert "retrieval/xquad: minilm-en → e5" in printed
+    assert "retrieval/xquad: minilm-en → multi" in printed
     assert "IMPROVED on 1190 queries" in " ".join(printed.split())

@@ -153,7 +153,9 @@ def test_out_is_relative_to_where_pytest_is_called(
     )
     result.assert_outcomes(passed=1)
     folder = project.path / "suites" / out
-    assert {path.name for path in folder.glob("*.*")} == {"report.html", "report.json", "scores.csv", "texts.json"}
+    assert {path.name for path in folder.glob("*.*")} == {
+        *("report.json", "report.html", "scores.csv", "summary.md", "texts.json"),
+    }
     assert f"report: {folder / 'report.json'}" in result.outlines
 
 

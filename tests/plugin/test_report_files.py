@@ -252,7 +252,7 @@ def test_a_second_run_replaces_the_files(project: pytest.Pytester) -> None:
     assert {row["model"] for row in read_scores(project)} == {"blind"}
     found = {str(path.relative_to(project.path / ".embedeval")) for path in (project.path / ".embedeval").rglob("*.*")}
     assert found - {".lock"} == {
-        *("report.json", "report.html", "scores.csv", "texts.json", "baselines/blind.json"),
+        *("report.json", "report.html", "scores.csv", "summary.md", "texts.json", "baselines/blind.json"),
     }
 
 

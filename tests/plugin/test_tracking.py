@@ -47,5 +47,5 @@ def test_a_run_of_the_suites_is_logged_whole(
         row["fingerprint"] for row in report["datasets"] if row["name"] == "medical"
     )
     assert {each.path for each in client.list_artifacts(logged.run_id)} == {
-        *("report.json", "scores.csv", "summary.md", "language-tr.md"),
+        *("report.json", "report.html", "scores.csv", "summary.md", "language-tr.md"),
     }
