@@ -23,6 +23,7 @@ FLAG = "--embedeval-engine"
 
 _REMOTE = re.compile(r"ray://([^/:\[\]]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _PATIENCE_S = 5.0
+_SHOWN = 300  # characters of what Ray says
 _AHEAD = 2  # blocks of one worker under way: one is computed while the next is sent
 _RESTARTS = 16  # of one worker; one that dies at every start must not do so for ever
 
@@ -178,9 +179,9 @@ class Cluster:
         try:
             self._ray.init(address, **quiet)
             return
-        except (ConnectionError, RuntimeError, ImportError, ValueError, TimeoutError) as error:
+        except (OSError, RuntimeError, ImportError, ValueError, self._ray.exceptions.RayError) as error:
             if address != "auto" or not isinstance(error, ConnectionError):
-                raise _nobody(engine, address, str(error).strip().partition("\n")[0]) from None
+                raise _nobody(engine, address, " ".join(str(error).split())[:_SHOWN]) from None
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a run tells nobody of itself
         self._ray.init("local", include_dashboard=False, **quiet)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -257,8 +258,8 @@ def test_an_address_nobody_answers_is_one_error_within_seconds(
 
 
 def test_without_ray_the_extra_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = clusters.importlib.util.find_spec
-    monkeypatch.setattr(clusters.importlib.util, "find_spec", lambda name: None if name == "ray" else find(name))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ray" else find(name))
     with pytest.raises(MissingExtraError, match=r"pip install 'pytest-embedeval\[scale\]'"):
         check_engine("ray")
     check_engine("local")

@@ -97,7 +97,8 @@ class Loading:
         memory = self._session.settings.memory or default_bound()
         store = self._store if model.is_kept else None  # bm25 alone, say, opens none
         progress = progress_for(self._session.config)
-        return Encoded(model, progress, store=store, memory=memory, cluster=self._cluster)
+        cluster = self._cluster if model.has_vectors else None
+        return Encoded(model, progress, store=store, memory=memory, cluster=cluster)
 
     @cached_property
     def _cluster(self) -> Cluster | None:
@@ -138,7 +139,8 @@ class Loading:
         if own is not None:
             return load_model(spec, encoders={**self._session.encoders, spec.source: own})
         cache = self._session.settings.cache
-        return load_model(spec, encoders=self._session.encoders, cache=cache, cluster=self._cluster)
+        cluster = None if spec.is_lexical or spec.is_run else self._cluster
+        return load_model(spec, encoders=self._session.encoders, cache=cache, cluster=cluster)
 
     def _add_usage(self, model: Model) -> None:
         for each in filter(None, (model, model.second)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_embedeval.models import ModelInfo
@@ -12,16 +14,24 @@ FAST = Measured("fast", texts_per_s=1000, native=1000, dimension=500, text_bytes
 MACHINE = Machine(price=2.0, memory=1e10, network=1e8, latency=0.1)
 
 
-def report(**rows: object) -> Report:
+def report(**rows: Any) -> Report:
     head = Run(started="2025-01-01T00:00:00+00:00", duration_s=1.0, git=Git(), versions={}, machine={}, settings={})
     dense = ModelInfo("a", "a", kind="dense", dimension=256, native_dimension=512, device="cpu")
-    empty: dict[str, object] = {"datasets": [], "measurements": [], "speed": [], "verdicts": []}
+    empty: dict[str, Any] = {"datasets": [], "measurements": [], "speed": [], "verdicts": []}
     return Report(**{"run": head, "models": [dense, ModelInfo("bm25", "bm25", kind="lexical")], **empty, **rows})
 
 
 def vectors(texts: int, seconds: float, tokens: int | None = None, role: str = "document") -> VectorsRow:
-    counts = {"texts": texts, "encoded": 0, "reused": texts, "seconds": seconds, "spent": 0.0, "tokens": tokens}
-    return VectorsRow(model="a", suite="retrieval", dataset="d", role=role, **counts)
+    counts: dict[str, Any] = {
+        "role": role,
+        "texts": texts,
+        "encoded": 0,
+        "reused": texts,
+        "seconds": seconds,
+        "spent": 0.0,
+        "tokens": tokens,
+    }
+    return VectorsRow(model="a", suite="retrieval", dataset="d", **counts)
 
 
 def test_one_line_by_hand() -> None:
@@ -73,8 +83,15 @@ def test_a_timed_rate_goes_before_that_of_the_corpus_and_the_largest_corpus_befo
 
 
 def test_a_timed_search_goes_before_what_is_assumed() -> None:
-    place = {"model": "a", "suite": "retrieval", "dataset": "d", "index": "HNSW32", "recall": 1.0, "low": 1.0}
-    cost = {"high": 1.0, "n": 100, "build_s": 1.0, "p50_ms": 1.0, "bytes": 1}
+    place: dict[str, Any] = {
+        "model": "a",
+        "suite": "retrieval",
+        "dataset": "d",
+        "index": "HNSW32",
+        "recall": 1.0,
+        "low": 1.0,
+    }
+    cost: dict[str, Any] = {"high": 1.0, "n": 100, "build_s": 1.0, "p50_ms": 1.0, "bytes": 1}
     rows = [IndexRow(documents=n, exact_p50_ms=ms, **place, **cost) for n, ms in ((10, 1.0), (20_000, 4.0))]
     (found,) = measured(report(vectors=[vectors(100, 1.0)], indexes=rows))
     assert found.scanned_per_s == 5e6
