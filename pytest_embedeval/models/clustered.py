@@ -47,7 +47,8 @@ def load(spec: ModelSpec, cluster: Cluster, cache: Path | None) -> Model:
         No node has as many GPUs, or the model could not be loaded there.
     """
     gpus = _gpus(spec, cluster)
-    alone = replace(spec, second=None, is_hybrid=False, search=Search())
+    device = "cpu" if spec.device == "auto" and not (gpus or spec.devices) else spec.device
+    alone = replace(spec, second=None, is_hybrid=False, search=Search(), device=device)
     workers = cluster.workers(_Copy, (alone, cache), gpus)
     try:
         infos: list[ModelInfo] = workers.ask_all("described")
@@ -79,13 +80,16 @@ def _same(spec: ModelSpec, infos: list[ModelInfo]) -> ModelInfo:
 
 def _gpus(spec: ModelSpec, cluster: Cluster) -> float:
     most = max((node.gpus for node in cluster.nodes()), default=0.0)
-    if spec.num_gpus is None:
-        return 1.0 if most >= 1 and spec.device in ("auto", "cuda") and spec.backend == "torch" else 0.0
-    if spec.num_gpus > most:
+    wanted = spec.num_gpus
+    if wanted is None and spec.devices:
+        wanted = float(sum(device.startswith("cuda") for device in spec.devices))
+    if wanted is None:
+        wanted = 1.0 if most >= 1 and spec.device in ("auto", "cuda") and spec.backend == "torch" else 0.0
+    if wanted > most:
         raise ModelLoadError(
-            f"model {spec.alias!r}: num_gpus = {spec.num_gpus:g}, and no node of the cluster has more than {most:g}"
+            f"model {spec.alias!r}: num_gpus = {wanted:g}, and no node of the cluster has more than {most:g}"
         )
-    return spec.num_gpus
+    return wanted
 
 
 class Copies:
