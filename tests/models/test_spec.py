@@ -403,5 +403,5 @@ def test_truncation_to_more_than_there_is_names_both_lengths() -> None:
 
 @pytest.mark.parametrize("number", [-1.0, float("nan"), float("inf")])
 def test_a_number_of_gpus_that_is_none_is_refused(number: float) -> None:
-    with pytest.raises(UsageError, match="num_gpus must be a number of GPUs, such as 1 or 0.5, not"):
+    with pytest.raises(UsageError, match=r"num_gpus must be a number of GPUs, such as 1 or 0\.5, not"):
         parse_entry("large", {"large": ModelTable("minilm-en", num_gpus=number)})
