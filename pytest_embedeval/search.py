@@ -50,11 +50,9 @@ def ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
 
 def exact_ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
     """Search with all numbers of each vector in float32, whatever the entry of the matrix says."""
-    from pytest_embedeval.retrieval.exact import ExactRanker
-
-    queries = encoded.whole_vectors(data.queries, "query")
-    documents = encoded.whole_vectors(data.documents, "document")
-    return ExactRanker(queries, documents, memory=encoded.memory)
+    return _flat(
+        encoded, encoded.whole_vectors(data.queries, "query"), encoded.whole_vectors(data.documents, "document")
+    )
 
 
 def takes_index(info: ModelInfo) -> bool:
@@ -103,6 +101,15 @@ def vector_ranker(encoded: Encoded, data: RetrievalData) -> Ranker:
         from pytest_embedeval.retrieval.binary import BinaryRanker
 
         return BinaryRanker(queries, documents)
+    return _flat(encoded, queries, documents)
+
+
+def _flat(encoded: Encoded, queries: NDArray[np.float32], documents: NDArray[np.float32]) -> Ranker:
+    """Search every document, here or on the nodes of a cluster."""
+    if encoded.cluster is not None:
+        from pytest_embedeval.retrieval.sharded import ShardedRanker
+
+        return ShardedRanker(queries, documents, encoded.cluster, memory=encoded.memory)
     from pytest_embedeval.retrieval.exact import ExactRanker
 
     return ExactRanker(queries, documents, memory=encoded.memory)

@@ -98,13 +98,13 @@ def pytest_configure() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let one worker make the long runs of real upgrades, first of all, and each other test go where there is room.
 
-    One worker makes MLflow's database, too.
+    One worker makes MLflow's database, too, and one starts the Ray cluster.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            together = (name for name in ("upgrades", "tracking") if f"test_{name}.py" in nodeid)
+            together = (name for name in ("upgrades", "tracking", "cluster") if f"test_{name}.py" in nodeid)
             return next(together, nodeid)
 
     return Scheduling(config, log)

@@ -90,6 +90,7 @@ def test_only_the_plugin_imports_pytest(path: Path) -> None:
         ("jinja2", "report/page/render.py"),
         ("vl_convert", "report/charts/drawing.py"),
         ("mlflow", "report/tracking.py"),
+        ("ray", "cluster.py"),
     ],
 )
 def test_each_library_is_imported_in_one_module(library: str, owner: str) -> None:

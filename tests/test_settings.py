@@ -153,6 +153,7 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
         backend = "torch"
         device = "mps"
         devices = ["cuda:0", "cuda:1"]
+        num_gpus = 2
         batch_size = 4
         [datasets.d]
         path = "/data/d.json"
@@ -173,6 +174,7 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
         backend="torch",
         device="mps",
         devices=("cuda:0", "cuda:1"),
+        num_gpus=2,
         batch_size=4,
     )
     assert settings.datasets["d"] == DatasetTable(
@@ -369,6 +371,7 @@ DATASET = "[datasets.d]\npath = 'd.json'\n"
         ("tolerance = 1.0", "tolerance: must lie between 0 and 1, for example 0.02, not 1"),
         ("policy = 'lenient'", "policy: must be one of observed, strict, proven, not 'lenient'"),
         ("min_queries = 1", "min_queries: must be at least 2, and is 1"),
+        ("engine = 'spark'", "engine: must be local, ray, or ray://HOST:PORT, not 'spark'"),
         ("github = 'on'", "github: must be one of auto, off, not 'on'"),
         ("pictures = 'never'", "pictures: must be one of auto, off, not 'never'"),
         ("documents = 1000", "documents: must be of type list, not 1000"),

@@ -22,6 +22,7 @@ from pytest_embedeval.cli import (
     gate,
     init,
     models,
+    plan,
     report,
     search,
     similarity,
@@ -29,7 +30,7 @@ from pytest_embedeval.cli import (
 )
 from pytest_embedeval.errors import EmbedevalError
 
-_COMMANDS = (init, doctor, models, search, similarity, compare, gate, report, cache, export, tracking)
+_COMMANDS = (init, doctor, models, search, similarity, compare, gate, report, plan, cache, export, tracking)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pytest_embedeval.models.clustered import Copies
     from pytest_embedeval.models.remote import Remote
     from pytest_embedeval.models.variants import Vectors
+
+    Block = tuple[NDArray[np.int64], list[str]]  # the places of some texts in their list, and the texts
+    EncodedBlock = tuple[NDArray[np.int64], NDArray[np.float32], float]  # places, vectors, and the seconds it took
 
 
 @runtime_checkable
@@ -69,13 +73,15 @@ class Model:
         The model that puts in order what this one finds; None for one stage.
     remote
         What is known of a model behind an API; None for one that is computed here.
+    nodes
+        Its copies on the nodes of a cluster; None for one that is computed here.
     """
 
     def __init__(
         self,
         info: ModelInfo,
         encoder: Encoder | None = None,
-        count_tokens: Callable[[list[str]], list[int]] | None = None,
+        count_tokens: Callable[[list[str]], list[int] | None] | None = None,
         native: int | None = None,
         pairs: PairScorer | None = None,
     ) -> None:
@@ -83,6 +89,7 @@ class Model:
         self.search = Search()
         self.second: Model | None = None
         self.remote: Remote | None = None
+        self.nodes: Copies | None = None
         self.pairs = pairs
         self._encoder = encoder
         self._count_tokens = count_tokens
@@ -177,6 +184,9 @@ class Model:
         self._encoder = None
         self._count_tokens = None
         self.pairs = None
+        if self.nodes is not None:
+            self.nodes.close()
+            self.nodes = None
         if self.second is not None:
             self.second.close()
 

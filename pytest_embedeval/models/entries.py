@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -157,7 +158,7 @@ def _from_table(name: str, tables: Mapping[str, ModelTable], encoders: Collectio
     spec = _defined(source, others, encoders, entry)
     given = {
         key: getattr(table, key)
-        for key in ("revision", *_OPTIONS, "devices", "query_prompt", "document_prompt")
+        for key in ("revision", *_OPTIONS, "devices", "num_gpus", "query_prompt", "document_prompt")
         if getattr(table, key) not in (None, ())
     }
     spec = replace(spec, is_hybrid=spec.is_hybrid or is_hybrid, endpoint=endpoint_of(table, spec.endpoint))
@@ -197,6 +198,8 @@ def _checked(spec: ModelSpec, entry: str) -> ModelSpec:
         value = getattr(spec, key)
         if value is not None and value < 1:
             raise UsageError(f"{entry!r}: {key} must be at least 1, not {value}")
+    if spec.num_gpus is not None and not 0 <= spec.num_gpus < math.inf:
+        raise UsageError(f"{entry!r}: num_gpus must be a number of GPUs, such as 1 or 0.5, not {spec.num_gpus:g}")
     _refuse_what_cannot_apply(spec, entry)
     return spec
 

@@ -21,6 +21,8 @@ from pytest_embedeval.models.spec import LEXICAL, RUN, ModelSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytest_embedeval.cluster import Cluster
+
     EncodeFunction = Callable[[list[str]], NDArray]  # type: ignore[type-arg]
 
 
@@ -30,6 +32,7 @@ def load_model(
     alias: str | None = None,
     encoders: Mapping[str, object] | None = None,
     cache: Path | None = None,
+    cluster: Cluster | None = None,
 ) -> Model:
     """Load one model.
 
@@ -44,6 +47,8 @@ def load_model(
         Encoders by alias that entries may name as their source.
     cache
         Folder in which a network that was exported for another backend is kept; None to export it each time.
+    cluster
+        Whose nodes load the model, where they can by themselves; None to load it here. A second stage stays here.
 
     Returns
     -------
@@ -60,7 +65,7 @@ def load_model(
     started = time.perf_counter()
     if isinstance(entry, str | ModelSpec):
         spec = parse_entry(entry, encoders=encoders or ()) if isinstance(entry, str) else entry
-        model = _load(replace(spec, alias=alias) if alias else spec, encoders or {}, cache)
+        model = _load(replace(spec, alias=alias) if alias else spec, encoders or {}, cache, cluster)
         if not model.can_search:
             raise ModelLoadError(
                 f"model {spec.alias!r}: {spec.source} is a cross-encoder, which only puts in order what another model "
@@ -108,8 +113,13 @@ def failed(spec: ModelSpec, error: BaseException) -> ModelInfo:
     return ModelInfo(alias=spec.alias, source=spec.source, revision=spec.revision, error=str(error))
 
 
-def _load(spec: ModelSpec, encoders: Mapping[str, object], cache: Path | None) -> Model:
+def _load(spec: ModelSpec, encoders: Mapping[str, object], cache: Path | None, cluster: Cluster | None = None) -> Model:
     try:
+        if cluster is not None:
+            from pytest_embedeval.models import clustered
+
+            if clustered.runs_on_nodes(spec, encoders):
+                return clustered.load(spec, cluster, cache)
         if spec.source in encoders:
             from pytest_embedeval.models.callables import wrap
 

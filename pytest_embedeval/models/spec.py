@@ -41,6 +41,8 @@ class ModelSpec:
         Several devices that share the texts, such as `cuda:0` and `cuda:1`; in place of `device`.
     batch_size
         Texts per forward pass; None for the loader's choice.
+    num_gpus
+        GPUs that one copy of the model takes on a cluster, 0 for none; None for one where the cluster has any.
     query_prompt, document_prompt
         Text put before each query or document; None for the model's own.
     is_hybrid
@@ -62,6 +64,7 @@ class ModelSpec:
     device: str = "auto"
     batch_size: int | None = None
     devices: tuple[str, ...] = ()
+    num_gpus: float | None = None
     query_prompt: str | None = None
     document_prompt: str | None = None
     is_hybrid: bool = False

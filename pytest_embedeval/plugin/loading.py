@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_embedeval.errors import EmbedevalError, ModelLoadError
 
 if TYPE_CHECKING:
+    from pytest_embedeval.cluster import Cluster
     from pytest_embedeval.models import Encoder, Model, ModelInfo, ModelSpec
     from pytest_embedeval.plugin.state import Session
     from pytest_embedeval.retrieval.retriever import Retriever
@@ -82,9 +83,11 @@ class Loading:
             self._add_usage(encoded.model)
 
     def close(self) -> None:
-        """Close the files of the store."""
+        """Close the files of the store, and leave the cluster."""
         if "_store" in self.__dict__ and self._store is not None:
             self._store.close()
+        if "_cluster" in self.__dict__ and self._cluster is not None:
+            self._cluster.close()
 
     def _fresh(self, model: Model) -> Encoded:
         from pytest_embedeval.memory import default_bound
@@ -93,7 +96,17 @@ class Loading:
 
         memory = self._session.settings.memory or default_bound()
         store = self._store if model.is_kept else None  # bm25 alone, say, opens none
-        return Encoded(model, progress_for(self._session.config), store=store, memory=memory)
+        progress = progress_for(self._session.config)
+        cluster = self._cluster if model.has_vectors else None
+        return Encoded(model, progress, store=store, memory=memory, cluster=cluster)
+
+    @cached_property
+    def _cluster(self) -> Cluster | None:
+        """Where texts are encoded and vectors searched; None for this machine."""
+        from pytest_embedeval.cluster import LOCAL, Cluster
+
+        engine = self._session.settings.engine
+        return None if engine == LOCAL else Cluster(engine)
 
     @cached_property
     def _store(self) -> Store | None:
@@ -125,7 +138,9 @@ class Loading:
             return engine
         if own is not None:
             return load_model(spec, encoders={**self._session.encoders, spec.source: own})
-        return load_model(spec, encoders=self._session.encoders, cache=self._session.settings.cache)
+        cache = self._session.settings.cache
+        cluster = None if spec.is_lexical or spec.is_run else self._cluster
+        return load_model(spec, encoders=self._session.encoders, cache=cache, cluster=cluster)
 
     def _add_usage(self, model: Model) -> None:
         for each in filter(None, (model, model.second)):

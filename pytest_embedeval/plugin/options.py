@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_embedeval.settings import Settings
 
 # Options whose value goes into the settings as it is.
-_OVER = ("device", "seed", "policy", "tolerance", "github", "pictures", "index")
+_OVER = ("device", "seed", "policy", "tolerance", "github", "pictures", "index", "engine")
 _OPTIONS = (
     *("models", "against", "embedeval_out", "embedeval_baseline", "embedeval_cache", "embedeval_memory"),
     *(f"embedeval_{name}" for name in _OVER),
@@ -77,6 +77,12 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="INDEX",
         help="what searches vectors: flat (default) for all of them, or an approximate index, judged beside it: a "
         "factory string of FAISS such as HNSW32 or IVF256,Flat:nprobe=16, or lancedb[:TYPE]",
+    )
+    group.addoption(
+        "--embedeval-engine",
+        metavar="ENGINE",
+        help="where texts are encoded and vectors searched: local (default), ray for the Ray cluster at hand, or "
+        "ray://HOST:PORT for one elsewhere",
     )
     group.addoption(
         "--embedeval-device", metavar="DEVICE", help="where models run: auto, cpu, cuda or mps; default: auto"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_embedeval.cluster import check_engine
 from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.plugin.loading import Loading
 from pytest_embedeval.plugin.options import UPDATE, is_configured, settings_from
@@ -135,6 +136,7 @@ class Session:
         if not is_configured(self.config):
             return
         self._check_folders()
+        check_engine(self.settings.engine)
         if self.settings.models is not None:
             _ = self.specs
         for name in self.settings.gates:

@@ -61,6 +61,7 @@ def describe_run(
             "models": models,
             "device": settings.device,
             "index": settings.index,
+            "engine": settings.engine,
             "seed": settings.seed,
             "policy": settings.policy,
             "tolerance": settings.tolerance,

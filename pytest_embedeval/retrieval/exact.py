@@ -54,7 +54,7 @@ class ExactRanker:
         """
         k = min(k, len(self._documents))
         more = min(k + _SPARE, len(self._documents))
-        scores, documents = self._nearest(more)
+        scores, documents = self.nearest(more)
         self._order_ties(scores, documents)
         self._best = scores
         scores, documents = np.ascontiguousarray(scores[:, :k]), np.ascontiguousarray(documents[:, :k])
@@ -63,8 +63,11 @@ class ExactRanker:
             self._settle(reaching, documents, scores)
         return Rankings(documents, scores)
 
-    def _nearest(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return scores and positions of the k best, merged from the blocks; arrays [n, k]."""
+    def nearest(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and positions of the k best, merged from the blocks; arrays [n, k].
+
+        Best first; nearly equal scores in any order.
+        """
         blocks = self._blocks(k)
         scores = np.full((len(self._queries), k), -np.inf, dtype=np.float32)
         documents = np.full((len(self._queries), k), -1, dtype=np.int64)
@@ -100,28 +103,43 @@ class ExactRanker:
         """Fill the places that share the last score with the first such documents of the corpus, in place."""
         bounds = scores[rows, -1]
         above = [documents[row, scores[row] > bound + _ROUNDING] for row, bound in zip(rows, bounds, strict=True)]
-        found: list[list[int]] = [[] for _ in rows]
-        wanted = [documents.shape[1] - len(kept) for kept in above]
-        missing = len(rows)
-        for block, first, products in self._products(rows):
+        found = self.first_at_least(rows, bounds - _ROUNDING, above, documents.shape[1])
+        for row, kept, more in zip(rows, above, found, strict=True):
+            if len(kept) + len(more) == documents.shape[1]:
+                documents[row, len(kept) :] = more
+
+    def first_at_least(
+        self, queries: NDArray[np.int64], bounds: NDArray[np.float32], without: list[NDArray[np.int64]], most: int
+    ) -> list[list[int]]:
+        """Return, in the order of the corpus, the first documents that score at least `bounds[i]` for `queries[i]`.
+
+        As many as `most` leaves room for beside those of `without[i]`, which are passed over.
+        """
+        found: list[list[int]] = [[] for _ in queries]
+        wanted = [most - len(each) for each in without]
+        missing = len(queries)
+        for block, first, products in self._products(queries):
             for i, product in enumerate(products, start=block.start):
                 if len(found[i]) < wanted[i]:
-                    equal = first + np.flatnonzero(product >= bounds[i] - _ROUNDING)
-                    found[i].extend(np.setdiff1d(equal, above[i])[: wanted[i] - len(found[i])].tolist())
+                    equal = first + np.flatnonzero(product >= bounds[i])
+                    found[i].extend(np.setdiff1d(equal, without[i])[: wanted[i] - len(found[i])].tolist())
                     missing -= len(found[i]) == wanted[i]
             if not missing:
                 break
-        for i, row in enumerate(rows):
-            if len(found[i]) == wanted[i]:
-                documents[row, len(above[i]) :] = found[i]
+        return found
 
     def count_at_least(self, queries: NDArray[np.int64], bounds: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return how many documents score at least `bounds[i]` for query `queries[i]`; int64 array."""
         counts: NDArray[np.int64] = np.count_nonzero(self._best[queries] >= bounds[:, None], axis=1)
         unknown = np.flatnonzero(counts == self._best.shape[1])
-        counts[unknown] = 0
-        for rows, _, products in self._products(queries[unknown]):
-            counts[unknown[rows]] += np.count_nonzero(products >= bounds[unknown[rows], None], axis=1)
+        counts[unknown] = self.count_all(queries[unknown], bounds[unknown])
+        return counts
+
+    def count_all(self, queries: NDArray[np.int64], bounds: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Count as `count_at_least` does, without what a search has found."""
+        counts = np.zeros(len(queries), dtype=np.int64)
+        for rows, _, products in self._products(queries):
+            counts[rows] += np.count_nonzero(products >= bounds[rows, None], axis=1)
         return counts
 
     def score(self, queries: NDArray[np.int64], documents: NDArray[np.int64]) -> NDArray[np.float32]:

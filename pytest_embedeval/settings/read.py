@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from pytest_embedeval.cluster import is_engine
 from pytest_embedeval.errors import UsageError, did_you_mean
 from pytest_embedeval.folders import baseline_folder, cache_folder
 from pytest_embedeval.memory import parse_size
@@ -34,7 +35,7 @@ from pytest_embedeval.settings.tables import (
 _FIELD_TYPES: dict[str, type] = {
     **dict.fromkeys(("dim", "batch_size", "sample", "seed", "depth"), int),
     **dict.fromkeys(("retries", "concurrency", "max_tokens"), int),
-    **dict.fromkeys(("alpha", "k1", "b", "timeout", "price"), float),
+    **dict.fromkeys(("alpha", "k1", "b", "timeout", "price", "num_gpus"), float),
     **dict.fromkeys(("slices", "devices", "fields", "beats"), list),
 }
 _EXAMPLES = {"beats": "bm25", "slices": "title", "devices": "cuda:0", "fields": "product_name"}
@@ -52,6 +53,7 @@ _PLAIN: dict[str, type] = {
     "github": str,
     "pictures": str,
     "index": str,
+    "engine": str,
     "cache": str,
     "memory": str,
     "documents": list,
@@ -70,6 +72,8 @@ def problem_with(key: str, value: Any) -> str | None:
         return "must be a folder, or off for none"
     if key == "index" and not value.strip():
         return "must be flat, a factory string of FAISS such as HNSW32, or lancedb"
+    if key == "engine" and not is_engine(value):
+        return f"must be local, ray, or ray://HOST:PORT, not {value!r}"
     if key == "memory" and parse_size(value) is None:
         return f"must be a size such as 4GiB or 512MiB, not {value!r}"
     if key == "documents" and not all(type(number) is int and number > 0 for number in value):

@@ -59,6 +59,7 @@ class ModelTable:
     device: str | None = None
     batch_size: int | None = None
     devices: tuple[str, ...] = ()
+    num_gpus: float | None = None
     fusion: str | None = None
     alpha: float | None = None
     rerank: str | None = None
@@ -170,6 +171,8 @@ class Settings:
         `auto` draws those of the report where Altair is installed; `off` spares their seconds.
     index
         What searches vectors: `flat` for all of them, else the name of an approximate index.
+    engine
+        Where texts are encoded and vectors searched: `local`, or the Ray cluster of `ray` or `ray://HOST:PORT`.
     cache
         Folder of vectors and exported models; None for none.
     memory
@@ -194,6 +197,7 @@ class Settings:
     github: str = "auto"
     pictures: str = "auto"
     index: str = "flat"
+    engine: str = "local"
     cache: Path | None = None
     memory: int | None = None
     documents: tuple[int, ...] = ()

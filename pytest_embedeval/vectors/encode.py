@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +20,8 @@ from pytest_embedeval.vectors.room import filled, room
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytest_embedeval.models.clustered import Copies
+    from pytest_embedeval.models.encoder import Block
     from pytest_embedeval.models.info import Role
     from pytest_embedeval.vectors.shelf import Shelf
 
@@ -166,6 +168,7 @@ class _Work:
         self.tokens = np.full(len(texts), -1, dtype=np.int32)
         self.seconds = np.zeros(len(texts))
         self.encoded = 0
+        self._size = 0  # of the next block for a node
         self._held: list[tuple[NDArray[np.int64], float]] = []
         self.vectors = np.empty((0, model.native_dimension or 0), dtype=np.float32)
 
@@ -187,6 +190,16 @@ class _Work:
         if bar:
             bar.update(len(self.texts) - len(missing))
         missing = missing[self._longest_first(missing)]
+        if self.model.nodes is None:
+            self._run_here(missing, bar)
+        else:
+            self._run_on(self.model.nodes, missing, bar)
+        if self._held:
+            check_collapse(self.vectors, self.texts, model=self.model.alias)
+            self._keep_held()
+
+    def _run_here(self, missing: NDArray[np.int64], bar: Progress | None) -> None:
+        """Encode texts in chunks of about a second each."""
         least = max(_CHUNKS.start, self.model.remote.at_once if self.model.remote else 0)
         size = max(_CHUNKS.start * 2, least)
         while len(missing):
@@ -200,9 +213,29 @@ class _Work:
                 bar.update(before - len(missing))
             if taken:
                 size = min(max(int(len(chosen) * _CHUNK_S / taken), least), max(_CHUNKS.stop - 1, least))
-        if self._held:
-            check_collapse(self.vectors, self.texts, model=self.model.alias)
-            self._keep_held()
+
+    def _run_on(self, nodes: Copies, missing: NDArray[np.int64], bar: Progress | None) -> None:
+        """Have texts encoded by the nodes of a cluster, in blocks of about a second, and take each as it comes in."""
+        self._size = 2 * _CHUNKS.start
+        for rows, vectors, taken in nodes.stream(self._blocks(missing, 2 * len(nodes), bar), self.role):
+            self._take(rows, [self.texts[row] for row in rows], vectors, taken)
+            self._size = min(max(int(len(rows) * _CHUNK_S / taken), _CHUNKS.start), _CHUNKS.stop - 1)
+            if bar:
+                bar.update(len(rows))
+
+    def _blocks(self, missing: NDArray[np.int64], under_way: int, bar: Progress | None) -> Iterator[Block]:
+        """Yield the texts to encode next; smaller blocks towards the end, so that all nodes finish together."""
+        while len(missing):
+            size = min(self._size, max(len(missing) // under_way, _CHUNKS.start))
+            chosen = self.shelf.claim(self.keys[missing], size) if self.shelf else np.arange(min(size, len(missing)))
+            rows, missing = missing[chosen], np.delete(missing, chosen)
+            if len(rows):
+                yield rows, [self.texts[row] for row in rows]
+            if self.shelf is not None and len(missing) and self.shelf.others_added():
+                before = len(missing)
+                missing = self._take_kept(missing)
+                if bar:
+                    bar.update(before - len(missing))
 
     def _take_kept(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Copy what is kept of these texts, and return the others."""

@@ -21,6 +21,7 @@ from pytest_embedeval.vectors.store import Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytest_embedeval.cluster import Cluster
     from pytest_embedeval.models.info import Role
 
 
@@ -81,6 +82,8 @@ class Encoded:
         no bound.
     allow_collapse
         Accept a model that gives all texts of a list one and the same vector.
+    cluster
+        Whose nodes search the vectors; None for this machine.
 
     Attributes
     ----------
@@ -96,12 +99,16 @@ class Encoded:
         store: Store | None = None,
         memory: int | None = None,
         allow_collapse: bool = False,
+        cluster: Cluster | None = None,
     ) -> None:
         self.model = model
         self.memory = memory
+        self.cluster = cluster
         self.second: Encoded | None = None
         if model.second is not None:
-            self.second = Encoded(model.second, progress, store=store, memory=memory, allow_collapse=allow_collapse)
+            self.second = Encoded(
+                model.second, progress, store=store, memory=memory, allow_collapse=allow_collapse, cluster=cluster
+            )
         self._progress = progress
         self._store = store
         self._allow_collapse = allow_collapse

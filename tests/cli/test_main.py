@@ -28,6 +28,7 @@ COMMANDS = (
     "compare",
     "gate",
     "report",
+    "plan",
     "cache",
     "export",
     "mlflow",

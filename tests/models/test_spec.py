@@ -399,3 +399,9 @@ def test_truncation_keeps_what_was_asked_for() -> None:
 def test_truncation_to_more_than_there_is_names_both_lengths() -> None:
     with pytest.raises(ModelLoadError, match=r"'m': dim=385, but its vectors have 384 numbers"):
         ModelSpec("m", "m", dim=385).dimension_of(384)
+
+
+@pytest.mark.parametrize("number", [-1.0, float("nan"), float("inf")])
+def test_a_number_of_gpus_that_is_none_is_refused(number: float) -> None:
+    with pytest.raises(UsageError, match=r"num_gpus must be a number of GPUs, such as 1 or 0\.5, not"):
+        parse_entry("large", {"large": ModelTable("minilm-en", num_gpus=number)})

@@ -45,23 +45,25 @@ def upgrades(report: Report) -> Iterator[Upgrade]:
             if (row.model, row.reference, row.rule, row.slice) == (alias, reference, "against", None)
             and not row.advisory
         ]
-        before, after = _Side(report, reference), _Side(report, alias)
+        before, after = Side(report, reference), Side(report, alias)
         yield Upgrade(alias, reference, quality, list(_costs(report, before, after)), after.note)
 
 
 @dataclass(frozen=True)
-class _Side:
-    """One of the two models, and what was measured of it in this run."""
+class Side:
+    """A model, and what was measured of it in this run."""
 
     report: Report
     alias: str
 
     @cached_property
     def info(self) -> ModelInfo | None:
+        """What the report says of the model itself."""
         return next((row for row in self.report.models if row.alias == self.alias), None)
 
     @property
     def bytes_per_vector(self) -> int | None:
+        """What an index keeps of a document."""
         return self.info.bytes_per_vector if self.info else None
 
     @cached_property
@@ -118,7 +120,7 @@ def _quality(row: Verdict) -> Line:
     return f"{row.metric}, {row.suite}/{row.dataset}", before, after, f"{change} {said}".strip()
 
 
-def _costs(report: Report, before: _Side, after: _Side) -> Iterator[Line]:
+def _costs(report: Report, before: Side, after: Side) -> Iterator[Line]:
     if before.rate and after.rate:
         yield "texts per second", f"{before.rate:,.0f}", f"{after.rate:,.0f}", _ratio(before.rate, after.rate)
     old, new = before.bytes_per_vector, after.bytes_per_vector
@@ -129,8 +131,8 @@ def _costs(report: Report, before: _Side, after: _Side) -> Iterator[Line]:
         named = f"{documents:,} documents"
         if after.rate:
             dollars = after.dollars(documents)
-            money = "" if dollars is None else f", {_money(dollars)}"
-            yield f"{named}: encode once", "–", f"{_duration(documents / after.rate)}{money}", ""
+            price = "" if dollars is None else f", {money(dollars)}"
+            yield f"{named}: encode once", "–", f"{duration(documents / after.rate)}{price}", ""
         if old and new:
             yield f"{named}: vectors", shown_size(documents * old), shown_size(documents * new), ""
         for name in indexes[1]:
@@ -158,10 +160,12 @@ def _ratio(before: float, after: float) -> str:
     return f"× {after / before:.2f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time for people: `3.5 hours`."""
     unit, name = next(((unit, name) for unit, name in _UNITS if seconds >= 2 * unit), _UNITS[-1])
     return f"{seconds / unit:,.1f} {name}"
 
 
-def _money(dollars: float) -> str:
+def money(dollars: float) -> str:
+    """Return US dollars for people."""
     return f"${dollars:,.2f}" if dollars >= 0.01 else "less than $0.01"

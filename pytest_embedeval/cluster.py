@@ -1,0 +1,244 @@
+"""A Ray cluster: who is connected to it, what runs on its nodes, and what comes back.
+
+Placing, retries and the loss of a node are Ray's; here stands only what this project asks of it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+from pytest_embedeval.errors import EmbedevalError, MissingExtraError, UsageError
+
+LOCAL, RAY = "local", "ray"
+FLAG = "--embedeval-engine"
+
+_REMOTE = re.compile(r"ray://([^/:\[\]]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
+_PATIENCE_S = 5.0
+_SHOWN = 300  # characters of what Ray says
+_AHEAD = 2  # blocks of one worker under way: one is computed while the next is sent
+_RESTARTS = 16  # of one worker; one that dies at every start must not do so for ever
+
+
+class ClusterError(EmbedevalError):
+    """What runs on the nodes was lost, and Ray could not start it again."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of a cluster, with all its cores and GPUs, be they in use or not."""
+
+    identity: str
+    cpus: int
+    gpus: float
+
+
+def is_engine(name: str) -> bool:
+    """Whether a value of `--embedeval-engine` can be understood."""
+    return name in (LOCAL, RAY) or _REMOTE.fullmatch(name) is not None
+
+
+def check_engine(engine: str) -> None:
+    """Raise within seconds where an engine cannot be used; starts nothing.
+
+    Raises
+    ------
+    MissingExtraError
+        Ray is not installed.
+    UsageError
+        Nobody answers at the address.
+    """
+    if engine == LOCAL:
+        return
+    if importlib.util.find_spec("ray") is None:
+        raise MissingExtraError("Ray", "scale")
+    address = os.environ.get("RAY_ADDRESS", "") if engine == RAY else engine
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    import socket  # only a run on a cluster needs it
+
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
+    except OSError as error:
+        raise _nobody(engine, address, error.strerror or str(error)) from None
+
+
+class Cluster:
+    """A connection to a Ray cluster.
+
+    Parameters
+    ----------
+    engine
+        `ray` for the cluster of RAY_ADDRESS or, without that, for one that runs on this machine; where there is none,
+        one is started for this process. `ray://HOST:PORT` for Ray's client at another machine.
+
+    Raises
+    ------
+    MissingExtraError
+        Ray is not installed.
+    UsageError
+        Nobody answers at the address.
+    """
+
+    def __init__(self, engine: str = RAY) -> None:
+        check_engine(engine)
+        import ray
+
+        self._ray = ray
+        self._is_ours = not ray.is_initialized()
+        if self._is_ours:
+            self._connect(engine)
+
+    def nodes(self) -> list[Node]:
+        """Return the machines that are alive and have cores."""
+        found = []
+        for each in self._ray.nodes():
+            has = each["Resources"]
+            if each["Alive"] and has.get("CPU", 0) >= 1:
+                found.append(Node(each["NodeID"], int(has["CPU"]), float(has.get("GPU", 0))))
+        return found
+
+    def workers(self, kind: type, arguments: tuple[Any, ...], gpus: float = 0) -> Workers:
+        """Start workers that hold `kind(*arguments)`: one on each node or, with GPUs, one for every `gpus` of them.
+
+        A worker on CPUs may use all cores of its node and reserves none, so that it can start anew on another node
+        when its own is lost.
+        """
+        actor, handles = self._ray.remote(kind), []
+        for node in self.nodes():
+            for _ in range(int(node.gpus / gpus) if gpus else 1):
+                handles.append(
+                    actor.options(num_gpus=gpus, max_restarts=_RESTARTS, max_task_retries=-1, **self._on(node)).remote(
+                        *arguments
+                    )
+                )
+        return Workers(self, handles)
+
+    def each(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call a function on the nodes in turn; yield what it returns, in the order of the calls.
+
+        One call of each node is under way at a time, and may use its cores. Call number i goes to node i modulo their
+        number, for as long as that one is there.
+        """
+        task, nodes = self._ray.remote(function), self.nodes()
+        flying: deque[Any] = deque()
+        for node, arguments in zip(cycle(nodes), calls, strict=False):
+            if len(flying) == len(nodes):
+                yield self.get(flying.popleft())
+            flying.append(task.options(max_retries=-1, **self._on(node)).remote(*arguments))
+        while flying:
+            yield self.get(flying.popleft())
+
+    def put(self, value: Any) -> Any:
+        """Return a reference to a value that the nodes can read."""
+        return self._ray.put(value)
+
+    def get(self, reference: Any) -> Any:
+        """Wait for a value.
+
+        Raises
+        ------
+        EmbedevalError
+            The one that was raised on the node.
+        ClusterError
+            Its worker is lost.
+        """
+        with self.errors():
+            return self._ray.get(reference)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise our own errors as they were raised on a node, and those of lost workers as ours."""
+        try:
+            yield
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, EmbedevalError):
+                raise error.cause from None
+            raise
+        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError) as error:
+            said = str(error).strip().partition("\n")[0]
+            raise ClusterError(f"Ray lost a worker and could not start it again (too little memory?): {said}") from None
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started for this process ends."""
+        if self._is_ours and self._ray.is_initialized():
+            self._ray.shutdown()
+
+    def _connect(self, engine: str) -> None:
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        address = os.environ.get("RAY_ADDRESS") or "auto" if engine == RAY else engine
+        try:
+            self._ray.init(address, **quiet)
+            return
+        except (OSError, RuntimeError, ImportError, ValueError, self._ray.exceptions.RayError) as error:
+            if address != "auto" or not isinstance(error, ConnectionError):
+                raise _nobody(engine, address, " ".join(str(error).split())[:_SHOWN]) from None
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a run tells nobody of itself
+        self._ray.init("local", include_dashboard=False, **quiet)
+
+    def _on(self, node: Node) -> dict[str, Any]:
+        """Return the options that run something on a node, with all its cores and reserving none; or elsewhere."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        return {
+            "num_cpus": 0,
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(node.identity, soft=True),
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(node.cpus)}},
+        }
+
+
+class Workers:
+    """Workers that hold the same object; Ray starts one that is lost anew, and sends it again what it was doing."""
+
+    def __init__(self, cluster: Cluster, handles: list[Any]) -> None:
+        self._cluster = cluster
+        self._handles = handles
+        self._next = cycle(handles)
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Call a method of one worker, each in turn, and wait for what it returns."""
+        return self._cluster.get(getattr(next(self._next), method).remote(*arguments))
+
+    def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+        """Call a method of every worker and wait for all they return."""
+        return [self._cluster.get(call) for call in [getattr(h, method).remote(*arguments) for h in self._handles]]
+
+    def stream(self, method: str, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call a method for each of `calls` on whichever worker is free; yield what it returns as it comes in.
+
+        No more calls are drawn than the workers can take, two for each.
+        """
+        from ray.util import ActorPool
+
+        pool = ActorPool(self._handles * _AHEAD)
+        with self._cluster.errors():
+            for arguments in calls:
+                if not pool.has_free():
+                    yield pool.get_next_unordered()
+                pool.submit(lambda worker, given: getattr(worker, method).remote(*given), arguments)
+            while pool.has_next():
+                yield pool.get_next_unordered()
+
+    def close(self) -> None:
+        """Let the workers go; Ray ends those that nobody refers to."""
+        self._handles.clear()
+        self._next = cycle(())
+
+
+def _nobody(engine: str, address: str, reason: str) -> UsageError:
+    return UsageError(
+        f"{FLAG}={engine}: nobody answers at {address} ({reason}); start Ray there (ray start --head), or leave the "
+        "option out to compute on this machine"
+    )

@@ -1,0 +1,162 @@
+"""A model on the nodes of a cluster: loaded there, and asked from here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_embedeval.cluster import Cluster, ClusterError, Workers
+from pytest_embedeval.errors import EmbedevalError, ModelLoadError
+from pytest_embedeval.models.encoder import Model
+from pytest_embedeval.models.endpoint import is_api
+from pytest_embedeval.models.info import ModelInfo, Role
+from pytest_embedeval.models.searching import Search
+from pytest_embedeval.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pytest_embedeval.models.encoder import Block, EncodedBlock
+
+_TEXTS = 512  # whose tokens are counted at once
+
+
+def runs_on_nodes(spec: ModelSpec, encoders: Mapping[str, object]) -> bool:
+    """Whether a node can load a model by itself: not words, lists, an API, or an object of a conftest."""
+    return not (spec.source in encoders or spec.is_lexical or spec.is_run or spec.is_engine or is_api(spec.source))
+
+
+def load(spec: ModelSpec, cluster: Cluster, cache: Path | None) -> Model:
+    """Load a model on every node, or on every GPU that it asks for.
+
+    Parameters
+    ----------
+    spec
+        `num_gpus` says how many GPUs one copy takes; None for one where the cluster has any and its device allows.
+    cache
+        Folder of exported networks, on the nodes.
+
+    Raises
+    ------
+    ModelLoadError
+        No node has as many GPUs, or the model could not be loaded there.
+    """
+    gpus = _gpus(spec, cluster)
+    device = "cpu" if spec.device == "auto" and not (gpus or spec.devices) else spec.device
+    alone = replace(spec, second=None, is_hybrid=False, search=Search(), device=device)
+    workers = cluster.workers(_Copy, (alone, cache), gpus)
+    try:
+        infos: list[ModelInfo] = workers.ask_all("described")
+    except ClusterError as error:
+        raise ModelLoadError(f"model {spec.alias!r} ({spec.source}): {error}") from None
+    nodes = Copies(workers)
+    model = Model(_same(spec, infos), nodes, nodes.count_tokens, infos[0].native_dimension)
+    model.nodes = nodes
+    return model
+
+
+def _same(spec: ModelSpec, infos: list[ModelInfo]) -> ModelInfo:
+    """Return what every copy says of itself, or raise: other weights or libraries would mix two kinds of vectors."""
+    first, *others = infos
+    for other in others:
+        different = [
+            key
+            for key, value in vars(first).items()
+            if key not in ("load_s", "findings") and getattr(other, key) != value
+        ]
+        if different:
+            key = different[0]
+            raise ModelLoadError(
+                f"model {spec.alias!r}: the nodes of the cluster differ in its {key}: {getattr(first, key)} and "
+                f"{getattr(other, key)}; install the same files and versions on all of them"
+            )
+    return first
+
+
+def _gpus(spec: ModelSpec, cluster: Cluster) -> float:
+    most = max((node.gpus for node in cluster.nodes()), default=0.0)
+    wanted = spec.num_gpus
+    if wanted is None and spec.devices:
+        wanted = float(sum(device.startswith("cuda") for device in spec.devices))
+    if wanted is None:
+        wanted = 1.0 if most >= 1 and spec.device in ("auto", "cuda") and spec.backend == "torch" else 0.0
+    if wanted > most:
+        raise ModelLoadError(
+            f"model {spec.alias!r}: num_gpus = {wanted:g}, and no node of the cluster has more than {most:g}"
+        )
+    return wanted
+
+
+class Copies:
+    """An encoder whose work is done by copies of a model on the nodes."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def encode_queries(self, texts: list[str]) -> NDArray[np.floating]:
+        """Encode search queries on one node."""
+        return self._encode(texts, "query")
+
+    def encode_documents(self, texts: list[str]) -> NDArray[np.floating]:
+        """Encode documents on one node."""
+        return self._encode(texts, "document")
+
+    def count_tokens(self, texts: list[str]) -> list[int] | None:
+        """Return the tokens of each text; None where nobody counts."""
+        blocks = ((start, texts[start : start + _TEXTS]) for start in range(0, len(texts), _TEXTS))
+        counted = dict(self._workers.stream("counted", blocks))
+        if None in counted.values():
+            return None
+        return list(chain.from_iterable(counted[start] for start in sorted(counted)))
+
+    def stream(self, blocks: Iterable[Block], role: Role) -> Iterator[EncodedBlock]:
+        """Encode blocks on whichever copy is free, and yield each as it comes in; two for each copy are under way."""
+        return self._workers.stream("encoded", ((rows, texts, role) for rows, texts in blocks))
+
+    def close(self) -> None:
+        """Let the copies go."""
+        self._workers.close()
+
+    def _encode(self, texts: list[str], role: Role) -> NDArray[np.floating]:
+        vectors: NDArray[np.floating] = self._workers.ask("encoded", None, texts, role)[1]
+        return vectors
+
+
+class _Copy:
+    """What one worker holds. An error in loading is kept, and raised to whoever asks for the model."""
+
+    def __init__(self, spec: ModelSpec, cache: Path | None) -> None:
+        from pytest_embedeval.models.load import load_model
+
+        self._error: EmbedevalError | None = None
+        try:
+            self._model = load_model(spec, cache=cache)
+        except EmbedevalError as error:
+            self._error = error
+
+    def described(self) -> ModelInfo:
+        return self._loaded().info
+
+    def counted(self, start: int, texts: list[str]) -> tuple[int, list[int] | None]:
+        return start, self._loaded().count_tokens(texts)
+
+    def encoded(
+        self, rows: NDArray[np.int64] | None, texts: list[str], role: Role
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.float32], float]:
+        model = self._loaded()
+        started = time.perf_counter()
+        vectors = model.encode(texts, role)
+        return rows, vectors, time.perf_counter() - started
+
+    def _loaded(self) -> Model:
+        if self._error is not None:
+            raise self._error
+        return self._model

