@@ -94,17 +94,20 @@ def pytest_configure() -> None:
     os.environ.pop("PYTEST_XDIST_WORKER", None)
 
 
+_TOGETHER = ("upgrades", "turkish", "examples", "tracking", "cluster")
+
+
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let one worker make the long runs of real upgrades, first of all, and each other test go where there is room.
 
-    One worker makes MLflow's database, too, and one starts the Ray cluster.
+    One worker makes MLflow's database, one starts the Ray cluster, one trains the example, and one asks the larger
+    model for Turkish words.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            together = (name for name in ("upgrades", "tracking", "cluster") if f"test_{name}.py" in nodeid)
-            return next(together, nodeid)
+            return next((name for name in _TOGETHER if f"test_{name}.py" in nodeid), nodeid)
 
     return Scheduling(config, log)

@@ -74,9 +74,13 @@ class Side:
     @cached_property
     def tokens(self) -> float | None:
         """Mean tokens of a document of the largest corpus that was searched."""
-        largest = _largest(self.report)
-        rows = (row for row in self.report.vectors if (row.model, row.role) == (self.alias, "document"))
-        return next((row.tokens / row.texts for row in rows if row.dataset == largest and row.tokens), None)
+        rows = [
+            row
+            for row in self.report.vectors
+            if (row.model, row.suite, row.role) == (self.alias, "retrieval", "document") and row.tokens
+        ]
+        largest = max(rows, key=lambda row: row.texts, default=None)
+        return largest.tokens / largest.texts if largest and largest.tokens else None
 
     def dollars(self, documents: int) -> float | None:
         """Return what it takes to encode so many documents; None where nobody told a price."""
