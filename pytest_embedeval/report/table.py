@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from tabulate import tabulate
 
 from pytest_embedeval.gate import Cost, StageRow, Verdict, signed
+from pytest_embedeval.languages import primary
 from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.report.schema import IndexRow, Report, UsageRow
@@ -187,7 +188,7 @@ def _where(verdict: Verdict) -> str:
 _ARTICLE = " (the article's protocol: every answer string is a document)"
 _LEGEND = (
     "Time: seconds to encode all queries and documents. text/s: median of rounds.",
-    "Silh: silhouette.kmeans. Morph: morphology.auc, .5 is chance.",
+    "Silh: silhouette.kmeans. Morph: morphology.auc of its language, .5 is chance.",
     "MRR: mrr@10. R@k: recall@k. -: not applicable or not measured.",
 )
 
@@ -227,16 +228,21 @@ def _score(value: float | None) -> str:
     return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.2f}"
 
 
-def _metric(suite: str, metric: str, *, of_any_dataset: bool = False) -> _Cell:
+def _metric(suite: str, metric: str) -> _Cell:
     def cell(report: Report, model: ModelInfo, dataset: str) -> float | None:
-        for row in report.measurements:
-            if (row.model, row.suite, row.metric) == (model.alias, suite, metric) and (
-                of_any_dataset or row.dataset == dataset
-            ):
-                return row.value
-        return None
+        wanted = model.alias, suite, dataset, metric
+        rows = (row for row in report.measurements if (row.model, row.suite, row.dataset, row.metric) == wanted)
+        return next((row.value for row in rows), None)
 
     return cell
+
+
+def _word_forms(report: Report, model: ModelInfo, dataset: str) -> float | None:
+    """Return what a model knows of the words of the data set's language, as far as languages are told."""
+    spoken = {row.name: primary(row.language) for row in report.datasets}
+    own = spoken.get(dataset)
+    rows = (row for row in report.measurements if (row.model, row.metric) == (model.alias, "morphology.auc"))
+    return next((row.value for row in rows if own is None or spoken.get(row.dataset) in (None, own)), None)
 
 
 def _silhouette(report: Report, model: ModelInfo, dataset: str) -> float | None:
@@ -258,7 +264,7 @@ _COLUMNS: tuple[tuple[str, _Cell, _Form], ...] = (
     ("Time", _metric("retrieval", "encode_s"), _amount),
     ("text/s", _texts_per_s, _amount),
     ("Silh", _silhouette, _score),
-    ("Morph", _metric("morphology", "morphology.auc", of_any_dataset=True), _score),
+    ("Morph", _word_forms, _score),
     ("MRR", _metric("retrieval", "mrr@10"), _score),
     ("R@1", _metric("retrieval", "recall@1"), _score),
     ("R@3", _metric("retrieval", "recall@3"), _score),

@@ -59,6 +59,19 @@ def test_each_searched_data_set_has_its_table() -> None:
     assert "tr" not in lines
 
 
+def test_word_forms_are_those_of_the_language_of_the_table() -> None:
+    words = {"de": 0.7, "tr": 0.8}
+    measured = [*_measured("a", {"mrr@10": 0.1}), *_measured("a", {"mrr@10": 0.9}, dataset="products")]
+    measured += [row for code, value in words.items() for row in _measured("a", {"morphology.auc": value}, code)]
+    report = _report([ModelInfo("a", "a")], measured)
+    named = {row.name: row for row in report.datasets}
+    template = next(iter(named.values()))
+    spoken = {"medical": "tr", "products": "en", "de": "de", "tr": "tr-TR"}
+    report.datasets = [template.model_copy(update={"name": name, "language": code}) for name, code in spoken.items()]
+    lines = list(table_lines(report))
+    assert [lines[lines.index(name) + 2].split()[5] for name in ("medical", "products")] == [".800", "-"]
+
+
 def test_the_articles_protocol_is_named_beside_its_data_set() -> None:
     finding = Finding("article-protocol", 1, "scored by the article's protocol")
     report = _report([ModelInfo("a", "a")], _measured("a", {"mrr@10": 0.1}), findings=[finding])
