@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -56,6 +57,13 @@ def page_of(report: Report, kept: Kept, pictures: Mapping[str, Picture], vega: s
 
 def rendered(name: str, **values: Any) -> str:
     """Return a template of this folder with its values, and with the style and the scripts that it includes."""
+    template: str = _environment().get_template(name).render(**values)
+    return template
+
+
+@cache
+def _environment() -> Any:
+    """Return the templates of this folder; `source` in them is a file beside them."""
     import jinja2
 
     folder = files(__package__)
@@ -71,7 +79,8 @@ def rendered(name: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
         loader=jinja2.FunctionLoader(sources.get),
     )
-    return environment.get_template(name).render(source=lambda part: sources[part], **values)
+    environment.globals["source"] = sources.__getitem__
+    return environment
 
 
 def script_data(value: Any) -> str:
