@@ -215,7 +215,7 @@ class Closing:
         run = describe_run(state.settings, aliases, state.started, spent, state.config.invocation_params.args)
         results = gather_results(parts)
         self.report = assemble(run, [*parts, self._backends(parts, results)], aliases)
-        self.report.decisions = decide(self.report, results, state.settings.scenarios, state.gating.clusters)
+        self.report.decisions = decide(self.report, results, state.settings.scenarios, state.settings.clusters)
         try:
             state.config.hook.pytest_embedeval_report(report=self.report)
         except Exception as error:  # a conftest may fail in any way; the report is written all the same
@@ -256,7 +256,7 @@ class Closing:
         models = list({info.alias: info for part in parts for info in part.models}.values())
         rules = {place: gate.rules for place, gate in self.state.settings.gates.items()}
         rates = encoding_rates(row for part in parts for row in part.vectors)
-        return Part(costs=list(costs_of_backends(models, results, rules, self.state.gating.clusters, rates)))
+        return Part(costs=list(costs_of_backends(models, results, rules, self.state.settings.clusters, rates)))
 
     def _candidates(self, results: dict[tuple[str, str], Result]) -> Iterator[Baseline]:
         """Yield every alias's baseline as an update would leave it."""

@@ -146,7 +146,7 @@ def robustness(request: pytest.FixtureRequest) -> Callable[..., Robustness]:
     session = request.config.stash[KEY]
 
     def run(model: Encoded, data: RetrievalData, **parameters: Any) -> Robustness:
-        usual = {"metric": session.primary(data.name), "clusters": session.gating.clusters.get(data.name)}
+        usual = {"metric": session.primary(data.name), "clusters": session.settings.clusters.get(data.name)}
         found = evaluate_robustness(model, data, **{"seed": session.settings.seed, **usual, **parameters})
         session.record(Part(robustness=list(found.rows)))
         return found
@@ -168,7 +168,7 @@ def lexical(request: pytest.FixtureRequest) -> Callable[..., WithWords]:
     def run(model: Model | Encoder, data: str | RetrievalData, **parameters: Any) -> WithWords:
         named = _named(session, data)
         encoded = _or_fail(session.loading.encoded, model)
-        usual = {"clusters": session.gating.clusters.get(named.name), "metric": session.primary(named.name)}
+        usual = {"clusters": session.settings.clusters.get(named.name), "metric": session.primary(named.name)}
         found: WithWords = _or_fail(evaluate_lexical, encoded, named, **{**usual, **parameters})
         session.record(Part(beside=list(found.beside.values()), fusion=list(found.fusion)))
         table = session.settings.datasets.get(named.name)

@@ -75,7 +75,7 @@ class Gating:
             return
         gate = self.session.settings.gates.get(f"{scores.suite}/{scores.dataset}")
         rules = gate.for_model(scores.model) if gate else {}
-        field = self.clusters.get(scores.dataset)
+        field = self.session.settings.clusters.get(scores.dataset)
         rate = next(iter(encoding_rates(vectors_rows(scores)).values()), None)
         together = None
         if field is not None:
@@ -89,11 +89,6 @@ class Gating:
         index = self.session.settings.index
         if index != "flat" and scores.suite == "retrieval" and not takes_index(self._info(scores.model)):
             yield f"--embedeval-index={index} does not apply to {scores.model}, which has a search of its own"
-
-    @property
-    def clusters(self) -> dict[str, str]:
-        """Data set -> the field whose values are clusters of its queries."""
-        return self.session.settings.clusters
 
     def _info(self, alias: str) -> ModelInfo:
         return self.session.loading.infos.get(alias, ModelInfo(alias, "python"))

@@ -31,14 +31,15 @@ class Standing:
             improved=[verdict for verdict in deciding if verdict.change == "improved"],
         )
 
-    def sentence(self, name: Callable[[Verdict], str]) -> str:
+    def sentence(self, name: Callable[[Verdict], str] | None = None) -> str:
         """Return what is said of the model, without its name.
 
         Parameters
         ----------
         name
-            How a rule is called.
+            How a rule is called; by default its metric, suite and data set.
         """
+        name = name or _name
         gained = f"; improved {_names(self.improved, name)}" if self.improved else ""
         if self.failed:
             return f"fails on {_names(self.failed, name)}{gained}"
@@ -46,6 +47,10 @@ class Standing:
         if self.unsure:
             return f"passes; {len(self.unsure)} of {rules} inconclusive{gained}"
         return f"passes {rules}{gained}" if self.deciding else "was measured; no rule judges it"
+
+
+def _name(verdict: Verdict) -> str:
+    return f"{verdict.metric} of {verdict.suite}/{verdict.dataset}"
 
 
 def _names(verdicts: Sequence[Verdict], name: Callable[[Verdict], str]) -> str:

@@ -109,7 +109,7 @@ def entries_of_models(report: Report) -> Iterator[Entry]:
         error = model.error if model is not None else None
         verdicts = [row for row in report.verdicts if row.model == alias]
         measured = [row for row in report.measurements if row.model == alias]
-        tags = {"embedeval.verdict": Standing.of(verdicts).sentence(_rule)} if verdicts or not error else {}
+        tags = {"embedeval.verdict": Standing.of(verdicts).sentence()} if verdicts or not error else {}
         yield Entry(
             name=alias,
             params={} if model is None else dict(_parameters(model)),
@@ -168,7 +168,3 @@ def _counts(verdicts: Iterable[Verdict]) -> dict[str, float]:
 
 def _data_sets(report: Report, names: set[str]) -> dict[str, str]:
     return {f"dataset.{name_of(row.name)}": row.fingerprint for row in report.datasets if row.name in names}
-
-
-def _rule(verdict: Verdict) -> str:
-    return f"{verdict.metric} of {verdict.suite}/{verdict.dataset}"

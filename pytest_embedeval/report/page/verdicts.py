@@ -37,8 +37,4 @@ def _sentence(model: ModelInfo, verdicts: Sequence[Verdict]) -> Sentence:
     outcome: Outcome = (
         "fails" if standing.failed else "unsure" if standing.unsure else "passes" if standing.deciding else "measured"
     )
-    return Sentence(model.alias, outcome, standing.sentence(_rule), [row.reason for row in told])
-
-
-def _rule(verdict: Verdict) -> str:
-    return f"{verdict.metric} of {verdict.suite}/{verdict.dataset}"
+    return Sentence(model.alias, outcome, standing.sentence(), [row.reason for row in told])
