@@ -20,12 +20,12 @@ import mmap
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import ray
+from memory_peak import Peak
 from numpy.typing import NDArray
 from ray.cluster_utils import Cluster as Machines
 
@@ -66,7 +66,7 @@ def _sharded(folder: Path) -> int:
     failed = False
     quarter = documents.nbytes // 4
     for how, rows in (("read from the file", documents), ("sent to the nodes", _nameless(documents))):
-        with _Peak() as peak:
+        with Peak() as peak:
             started = time.perf_counter()
             ranker = ShardedRanker(queries, rows, Cluster(), memory=quarter // 2, shards=SHARDS)
             found = ranker.search(TOP)
@@ -81,34 +81,6 @@ def _sharded(folder: Path) -> int:
     ray.shutdown()
     machines.shutdown()
     return int(failed)
-
-
-class _Peak:
-    """The highest memory of this process in a block, in bytes: anonymous pages beyond the first, and all pages."""
-
-    def __enter__(self) -> _Peak:
-        self.all = self.anonymous = 0
-        self._first = _resident("RssAnon")
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._end.wait(0.01):
-            self.anonymous = max(self.anonymous, _resident("RssAnon") - self._first)
-            self.all = max(self.all, _resident("VmRSS"))
-
-
-def _resident(key: str) -> int:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _flat(folder: Path) -> None:

@@ -31,11 +31,11 @@ import numpy as np
 from tabulate import tabulate
 
 from pytest_embedeval.datasets import load_dataset
+from pytest_embedeval.keys import text_keys
 from pytest_embedeval.models import load_model
 from pytest_embedeval.models.info import Recipe
 from pytest_embedeval.vectors import Encoded, Store
 from pytest_embedeval.vectors.encode import room
-from pytest_embedeval.vectors.keys import text_keys
 
 ROOT = Path(__file__).parent.parent
 VECTORS, DIMENSION = 100_000, 384

@@ -83,7 +83,7 @@ def test_only_the_plugin_imports_pytest(path: Path) -> None:
         ("filelock", "report/files.py"),
         ("platformdirs", "folders.py"),
         ("sqlite3", "vectors/store.py"),
-        ("xxhash", "vectors/keys.py"),
+        ("xxhash", "keys.py"),
         ("onnxruntime", "models/exported.py"),
         ("openvino", "models/exported.py"),
         ("altair", "report/charts/drawing.py"),

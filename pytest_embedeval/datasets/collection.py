@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -10,13 +11,18 @@ import numpy as np
 
 from pytest_embedeval.datasets.duplicates import Policy, folded, merge
 from pytest_embedeval.datasets.retrieval import Judgements, RetrievalData, check_ids
+from pytest_embedeval.datasets.spool import Spool, chosen, kept_like
 from pytest_embedeval.errors import DatasetError, UsageError, did_you_mean
 from pytest_embedeval.findings import Finding
+from pytest_embedeval.keys import first_equal, places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NoRelevant = Literal["error", "zero", "skip"]
+
+_IN_MEMORY = 2**25  # characters of one side of a collection
+_NO_FIELDS: Mapping[str, str] = {}
 
 
 def check_choice(option: str, value: str, choices: Any) -> None:
@@ -40,6 +46,8 @@ class Texts:
     ----------
     source, unit
         Where they stand, for messages: a file and `line`, or a table and `row`.
+    texts
+        Lists; where they have more than 2**25 characters, they and their fields lie in a file.
     numbers
         The line or row of each.
     fields
@@ -49,16 +57,22 @@ class Texts:
     source: str
     unit: str = "line"
     ids: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    fields: list[Mapping[str, str]] = field(default_factory=list)
+    texts: Sequence[str] = field(default_factory=list)
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    fields: Sequence[Mapping[str, str]] = field(default_factory=list)
+    _characters: int = 0
 
     def add(self, identity: str, text: str, number: int, fields: Mapping[str, str] | None = None) -> None:
-        """Append one."""
+        """Append one; from so many characters on, all lie in a file."""
+        assert isinstance(self.texts, list | Spool)  # and not what `only` has selected
+        assert isinstance(self.fields, list | Spool)
         self.ids.append(identity)
         self.texts.append(text)
         self.numbers.append(number)
-        self.fields.append(fields or {})
+        self.fields.append(fields or _NO_FIELDS)
+        self._characters += len(text)
+        if self._characters > _IN_MEMORY and isinstance(self.texts, list):
+            self.texts, self.fields = Spool(self.texts), Spool(self.fields)
 
     def place(self, position: int) -> str:
         """Return how an error calls one of them."""
@@ -68,15 +82,15 @@ class Texts:
         """Return how an error calls a line or row."""
         return f"{self.source}, {self.unit} {number}"
 
-    def only(self, positions: Sequence[int]) -> Texts:
-        """Return those at the given positions."""
+    def only(self, places: Sequence[int] | NDArray[np.int64]) -> Texts:
+        """Return those at the given places, to be read."""
         return Texts(
             self.source,
             self.unit,
-            [self.ids[i] for i in positions],
-            [self.texts[i] for i in positions],
-            [self.numbers[i] for i in positions],
-            [self.fields[i] for i in positions],
+            [self.ids[place] for place in places],
+            chosen(self.texts, places),
+            array("q", [self.numbers[place] for place in places]),
+            chosen(self.fields, places),
         )
 
 
@@ -147,22 +161,22 @@ class Collection:
         query, document, grade, unknown = self._positions(documents)
         merged = merge(documents.texts, duplicates, documents.place)
         repeated = len(query) - len(np.unique(query * len(documents.ids) + document))
-        query, document, grade = _highest(query, np.array(merged.target, dtype=np.int64)[document], grade)
+        query, document, grade = _highest(query, merged.target[document], grade)
         kept, without = self._kept(query, grade, no_relevant)
         place = np.full(len(queries.ids), -1, dtype=np.int64)
         place[kept] = np.arange(len(kept))
         stays = place[query] >= 0
-        chosen = queries.only(kept.tolist())
+        documents, queries = documents.only(merged.kept), queries.only(kept)
         return RetrievalData(
             name=name,
-            document_ids=[documents.ids[i] for i in merged.kept],
-            documents=[documents.texts[i] for i in merged.kept],
-            query_ids=chosen.ids,
-            queries=chosen.texts,
+            document_ids=documents.ids,
+            documents=documents.texts,
+            query_ids=queries.ids,
+            queries=queries.texts,
             judgements=Judgements(place[query[stays]], document[stays], grade[stays]),
             language=language,
-            document_fields=columns([documents.fields[i] for i in merged.kept]),
-            query_fields=columns(chosen.fields),
+            document_fields=columns(documents.fields),
+            query_fields=columns(queries.fields),
             protocol={**protocol, "duplicates": duplicates, "no_relevant": no_relevant},
             findings=(
                 *findings,
@@ -171,7 +185,7 @@ class Collection:
                 *_repeated_pairs(repeated, len(self.judged.grades)),
                 *without,
                 *merged.findings,
-                *repeated_queries(chosen.texts, "queries", "judgements"),
+                *repeated_queries(queries.texts, "queries", "judgements"),
             ),
         )
 
@@ -180,13 +194,7 @@ class Collection:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], tuple[Finding, ...]]:
         """Return query, document and grade of the judgements whose two ids are there, and the others as a finding."""
         judged = self.judged
-        query, document = (
-            np.fromiter((known.get(identity, -1) for identity in ids), dtype=np.int64, count=len(ids))
-            for known, ids in (
-                ({identity: i for i, identity in enumerate(self.queries.ids)}, judged.query_ids),
-                ({identity: i for i, identity in enumerate(documents.ids)}, judged.document_ids),
-            )
-        )
+        query, document = places(self.queries.ids, judged.query_ids), places(documents.ids, judged.document_ids)
         both = (query >= 0) & (document >= 0)
         if not both.any():
             raise DatasetError(f"{judged.source}: {self._nothing_known()}")
@@ -231,10 +239,12 @@ class Collection:
         return np.flatnonzero(kept), (Finding("queries-without-relevant", len(without), message),)
 
 
-def columns(fields: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+def columns(fields: Sequence[Mapping[str, str]]) -> dict[str, Sequence[str]]:
     """Return the columns that every entry has and some entry has a value in, so that any of them can slice scores."""
-    shared = set.intersection(*(set(entry) for entry in fields)) if fields else set()
-    table = {key: [entry[key] for entry in fields] for key in sorted(shared)}
+    shared = set(fields[0]) if fields else set()
+    for entry in fields:
+        shared &= entry.keys()
+    table = {key: kept_like(fields, (entry[key] for entry in fields)) for key in sorted(shared)}
     return {key: column for key, column in table.items() if any(column)}
 
 
@@ -246,7 +256,7 @@ def repeated_queries(texts: Sequence[str], noun: str, what: str) -> tuple[Findin
     what
         What each of them is scored for.
     """
-    repeated = len(texts) - len({folded(text) for text in texts})
+    repeated = int(np.count_nonzero(first_equal(map(folded, texts)) != np.arange(len(texts))))
     if not repeated:
         return ()
     message = f"{repeated} of {len(texts)} {noun} repeat the text of another; each is scored for its own {what}"
@@ -285,7 +295,9 @@ def _repeated_pairs(repeated: int, judgements: int) -> tuple[Finding, ...]:
 
 def _with_text(documents: Texts) -> tuple[Texts, tuple[Finding, ...]]:
     """Leave out documents of white space alone, which no search can find, and count them."""
-    filled = [i for i, text in enumerate(documents.texts) if text and not text.isspace()]
+    filled = np.flatnonzero(
+        np.fromiter((bool(text) and not text.isspace() for text in documents.texts), dtype=np.bool_)
+    )
     empty = len(documents.texts) - len(filled)
     if not empty:
         return documents, ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from pytest_embedeval.datasets.languages import is_known, is_same, languages_of,
 from pytest_embedeval.datasets.retrieval import RetrievalData
 from pytest_embedeval.datasets.words import WordData, WordItem
 from pytest_embedeval.findings import Finding
+from pytest_embedeval.keys import first_equal
 from pytest_embedeval.languages import primary
 from pytest_embedeval.models.catalogue import catalogue
 
@@ -61,7 +63,7 @@ def truncation(data: RetrievalData) -> Mapping[str, int]:
     Alias -> documents longer than the model reads, for every model with a limit. Languages other than Turkish and
     English are counted as Turkish, the one that takes more tokens.
     """
-    lengths = np.array([len(text) for text in data.documents], dtype=np.int64)
+    lengths = np.fromiter(map(len, data.documents), dtype=np.int64)
     cut = {}
     for alias, entry in catalogue().items():
         if entry.max_tokens is not None:
@@ -88,11 +90,10 @@ def estimated_tokens(characters: NDArray[np.int64], languages: str, language: st
 
 def _of_retrieval(data: RetrievalData) -> Iterator[Finding]:
     judged = _Judged.of(data)
-    plain_documents = [plain(text, data.language) for text in data.documents]
     yield from _dangling(data, judged)
-    yield from _near_equal(data, plain_documents)
+    yield from _near_equal(data)
     yield from _without_counterpart(data, judged)
-    yield from _word_for_word(data, judged, plain_documents)
+    yield from _word_for_word(data, judged)
     yield from _unjudged(data, judged)
     yield from _other_languages(data)
     yield from _lengths("query", "queries", data.queries)
@@ -132,18 +133,18 @@ def _dangling(data: RetrievalData, judged: _Judged) -> Iterator[Finding]:
             yield Finding(f"judgements-without-{side}", count, message)
 
 
-def _near_equal(data: RetrievalData, plain_documents: Sequence[str]) -> Iterator[Finding]:
-    first: dict[str, int] = {}
-    pairs = []
-    for position, text in enumerate(plain_documents):
-        other = first.setdefault(text, position)
+def _near_equal(data: RetrievalData) -> Iterator[Finding]:
+    first = first_equal(plain(text, data.language) for text in data.documents)
+    pairs = [
+        (int(first[position]), position)
+        for position in np.flatnonzero(first != np.arange(len(first))).tolist()
         # Those equal to the letter were counted when they were loaded.
-        if other != position and folded(data.documents[other]) != folded(data.documents[position]):
-            pairs.append((other, position))
+        if folded(data.documents[first[position]]) != folded(data.documents[position])
+    ]
     if pairs:
         one, two = (data.document_ids[position] for position in pairs[0])
         message = (
-            f"{len(pairs)} of {len(plain_documents)} documents differ from another in case or punctuation only "
+            f"{len(pairs)} of {len(data.documents)} documents differ from another in case or punctuation only "
             f"(for example {one!r} and {two!r}); whoever finds the one instead of the other counts as wrong"
         )
         yield Finding("near-equal-documents", len(pairs), message)
@@ -167,12 +168,13 @@ def _without_counterpart(data: RetrievalData, judged: _Judged) -> Iterator[Findi
         yield Finding("documents-without-queries", len(unasked), message)
 
 
-def _word_for_word(data: RetrievalData, judged: _Judged, plain_documents: Sequence[str]) -> Iterator[Finding]:
+def _word_for_word(data: RetrievalData, judged: _Judged) -> Iterator[Finding]:
     easy: dict[int, None] = {}
     texts = [f" {plain(text, data.language)} " for text in data.queries]
+    plain_text = cache(lambda document: f" {plain(data.documents[document], data.language)} ")
     for query, document in zip(*map(np.ndarray.tolist, judged.relevant()), strict=True):
         text = texts[query]
-        if text.count(" ") > _WORDS_OF_A_QUESTION and text in f" {plain_documents[document]} ":
+        if text.count(" ") > _WORDS_OF_A_QUESTION and text in plain_text(document):
             easy[query] = None
     if easy:
         message = (
@@ -233,13 +235,17 @@ def _lengths(side: str, plural: str, texts: Sequence[str]) -> Iterator[Finding]:
         words, characters = (
             # Lengths that occur, not numbers between two of them.
             [f"{length:,}" for length in np.percentile(sizes, (50, 95, 100), method="inverted_cdf")]
-            for sizes in ([len(text.split()) for text in texts], [len(text) for text in texts])
+            for sizes in (np.fromiter(map(size, texts), dtype=np.int64) for size in (_words, len))
         )
         message = (
             f"{plural}: median {words[0]} words ({characters[0]} characters), "
             f"95 % up to {words[1]} ({characters[1]}), longest {words[2]} ({characters[2]})"
         )
         yield Finding(f"{side}-lengths", len(texts), message)
+
+
+def _words(text: str) -> int:
+    return len(text.split())
 
 
 def _of_words(data: WordData) -> Iterator[Finding]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from pytest_embedeval.errors import DatasetError
 from pytest_embedeval.findings import Finding
+from pytest_embedeval.keys import first_equal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Policy = Literal["merge", "keep", "error"]
 
@@ -23,10 +29,13 @@ def folded(text: str) -> str:
 
 @dataclass(frozen=True)
 class Merged:
-    """Where each text went: `texts[kept[i]]` is the i-th that stays, `target[j]` the new place of text j."""
+    """Where each text went: `texts[kept[i]]` is the i-th that stays, `target[j]` the new place of text j.
 
-    kept: list[int]
-    target: list[int]
+    Both int64 arrays.
+    """
+
+    kept: NDArray[np.int64]
+    target: NDArray[np.int64]
     findings: tuple[Finding, ...]
 
 
@@ -47,25 +56,16 @@ def merge(texts: Sequence[str], policy: Policy, place: Callable[[int], str]) -> 
     DatasetError
         Equal documents under `error`.
     """
-    first: dict[str, int] = {}
-    kept: list[int] = []
-    target: list[int] = []
-    repeated = 0
-    for position, text in enumerate(texts):
-        key = folded(text)
-        if key not in first:
-            first[key] = len(kept)
-        else:
-            repeated += 1
-            if policy == "error":
-                raise DatasetError(f"{place(position)} has the same text as {place(kept[first[key]])}")
-            if policy == "merge":
-                target.append(first[key])
-                continue
-        target.append(len(kept))
-        kept.append(position)
-    if not repeated:
-        return Merged(kept, target, ())
+    first, all_of_them = first_equal(map(folded, texts)), np.arange(len(texts), dtype=np.int64)
+    repeated = np.flatnonzero(first != all_of_them)
+    if not len(repeated):
+        return Merged(all_of_them, all_of_them, ())
+    if policy == "error":
+        position = int(repeated[0])
+        raise DatasetError(f"{place(position)} has the same text as {place(int(first[position]))}")
+    kept, target = all_of_them, all_of_them
+    if policy == "merge":
+        kept, target = np.unique(first, return_inverse=True)
     done = "merged with" if policy == "merge" else "kept beside"
-    message = f"{repeated} of {len(texts)} documents have the text of another and were {done} it"
-    return Merged(kept, target, (Finding("duplicate-documents", repeated, message),))
+    message = f"{len(repeated)} of {len(texts)} documents have the text of another and were {done} it"
+    return Merged(kept, target, (Finding("duplicate-documents", len(repeated), message),))

@@ -12,6 +12,7 @@ from pytest_embedeval.datasets.duplicates import Policy, folded
 from pytest_embedeval.datasets.json_values import grade_of, json_id, json_text, short_fields
 from pytest_embedeval.datasets.retrieval import RetrievalData
 from pytest_embedeval.datasets.rows import Rows, delimited_rows, json_rows
+from pytest_embedeval.datasets.spool import kept_like
 from pytest_embedeval.errors import DatasetError
 
 DELIMITERS = "\t;,"
@@ -174,8 +175,9 @@ class _Side:
     def settle_fields(self) -> None:
         """Drop the fields that differ between the rows of one text: they say nothing of the text."""
         if self.varying:
-            kept = [{k: v for k, v in each.items() if k not in self.varying} for each in self.texts.fields]
-            self.texts.fields[:] = kept
+            fields = self.texts.fields
+            same = ({k: v for k, v in each.items() if k not in self.varying} for each in fields)
+            self.texts.fields = kept_like(fields, same)
 
 
 def _text(row: Mapping[str, Any], role: str, names: Columns, place: str) -> str:

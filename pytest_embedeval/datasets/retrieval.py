@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_embedeval.errors import DatasetError
 from pytest_embedeval.findings import Finding
+from pytest_embedeval.keys import first_equal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,12 +99,15 @@ class RetrievalData:
         digest = hashlib.sha256()
         columns = map(np.ndarray.tolist, self.judgements.columns)
         for part in (
-            zip(self.document_ids, self.documents, strict=True),
-            zip(self.query_ids, self.queries, strict=True),
-            ((self.query_ids[q], self.document_ids[d], g) for q, d, g in zip(*columns, strict=True)),
-            self.protocol.items(),
+            _by_id(self.document_ids, self.documents),
+            _by_id(self.query_ids, self.queries),
+            sorted((self.query_ids[q], self.document_ids[d], g) for q, d, g in zip(*columns, strict=True)),
+            sorted(self.protocol.items()),
         ):
-            digest.update(json.dumps(sorted(part)).encode("ascii"))
+            digest.update(b"[")
+            for number, entry in enumerate(part):
+                digest.update((", " if number else "").encode() + json.dumps(entry).encode("ascii"))
+            digest.update(b"]")
         return f"sha256:{digest.hexdigest()}"
 
 
@@ -117,8 +121,14 @@ def check_ids(ids: Sequence[str], place: Callable[[int], str]) -> None:
     place
         Position -> how an error calls it.
     """
-    first: dict[str, int] = {}
-    for position, identity in enumerate(ids):
-        if identity in first:
-            raise DatasetError(f"{place(position)}: id {identity!r} is already used by {place(first[identity])}")
-        first[identity] = position
+    first = first_equal(ids)
+    repeated = np.flatnonzero(first != np.arange(len(ids)))
+    if len(repeated):
+        position = int(repeated[0])
+        raise DatasetError(f"{place(position)}: id {ids[position]!r} is already used by {place(int(first[position]))}")
+
+
+def _by_id(ids: Sequence[str], texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the texts in the order of their ids, one after another: all of them may not fit into the RAM."""
+    for place in sorted(range(len(ids)), key=ids.__getitem__):
+        yield ids[place], texts[place]

@@ -92,16 +92,17 @@ def load_squad(
     protocol = {"format": "squad", "target": target, "duplicates": duplicates, "no_relevant": no_relevant}
     documents = _contexts(parsed, questions) if target == "context" else _answers(questions)
     merged = merge(documents.texts, duplicates, lambda position: documents.places[position])
-    grades = {(query, merged.target[document]): 1 for query, document in documents.gold}
+    places, kept = merged.target.tolist(), merged.kept.tolist()
+    grades = {(query, places[document]): 1 for query, document in documents.gold}
     return RetrievalData(
         name=name or path.stem,
-        document_ids=[documents.ids[i] for i in merged.kept],
-        documents=[documents.texts[i] for i in merged.kept],
+        document_ids=[documents.ids[i] for i in kept],
+        documents=[documents.texts[i] for i in kept],
         query_ids=[q.id for q in questions],
         queries=[q.text for q in questions],
         judgements=Judgements.of(grades),
         language=language,
-        document_fields={"title": [documents.titles[i] for i in merged.kept]},
+        document_fields={"title": [documents.titles[i] for i in kept]},
         query_fields=columns([q.fields for q in questions]),
         protocol=protocol,
         findings=(

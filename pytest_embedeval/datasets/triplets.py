@@ -11,6 +11,7 @@ import numpy as np
 from pytest_embedeval.datasets.duplicates import folded
 from pytest_embedeval.datasets.retrieval import RetrievalData
 from pytest_embedeval.errors import DatasetError
+from pytest_embedeval.keys import first_equal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,17 +41,18 @@ def random_triplets(data: RetrievalData, seed: int = 42) -> NDArray[np.int64]:
     """
     generator = np.random.default_rng(seed)
     relevant = _relevant(data)
-    texts = [folded(text) for text in data.documents]
+    text = first_equal(map(folded, data.documents))
+    different = len(np.unique(text))
     rows = []
     for query, positives in relevant.items():
-        gold = {texts[document] for document in positives}
-        if len(gold) == len(set(texts)):
+        gold = set(text[positives].tolist())
+        if len(gold) == different:
             raise DatasetError(
                 f"{data.name}: query {data.query_ids[query]!r}: every document is relevant; no negative to draw"
             )
-        negative = int(generator.integers(len(texts)))
-        while texts[negative] in gold:
-            negative = int(generator.integers(len(texts)))
+        negative = int(generator.integers(len(text)))
+        while int(text[negative]) in gold:
+            negative = int(generator.integers(len(text)))
         rows.append((query, positives[0], negative))
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 

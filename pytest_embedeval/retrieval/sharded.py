@@ -135,14 +135,15 @@ def _is_here(rows: _Rows) -> bool:
 
 
 def _in_file(documents: NDArray[np.float32]) -> _Rows | None:
-    """Say where vectors lie in a file that nobody changes; None for others."""
+    """Say where vectors lie in a file; None for others."""
     base: Any = documents
     while isinstance(base, np.ndarray):
         if isinstance(base, np.memmap) and not isinstance(base.base, np.ndarray):
             break
         base = base.base
-    if not isinstance(base, np.memmap) or base.filename is None or base.mode != "r":
+    if not isinstance(base, np.memmap) or base.filename is None or base.mode == "c":  # whose changes it does not hold
         return None
+    base.flush()
     begin = documents.ctypes.data - base.ctypes.data + base.offset
     return _Rows(str(base.filename), Path(base.filename).stat().st_size, begin, (len(documents), documents.shape[1]))
 

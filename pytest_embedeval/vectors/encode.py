@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pytest_embedeval.datasets.spool import chosen as some_of
 from pytest_embedeval.errors import VectorError
+from pytest_embedeval.keys import distinct, text_keys
 from pytest_embedeval.models import Model
 from pytest_embedeval.models.remote import finished_by
 from pytest_embedeval.vectors.checks import all_equal, check_collapse, check_vectors
-from pytest_embedeval.vectors.keys import distinct, text_keys
-from pytest_embedeval.vectors.room import filled, room
+from pytest_embedeval.vectors.room import IN_MEMORY, Room
+from pytest_embedeval.vectors.unit import normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _CHUNKS = range(16, 8193)  # texts between two visits to the store
 _CHUNK_S = 1.0  # what a killed run may lose
+_COUNTED = 8192  # texts whose tokens are counted at once
 
 
 class Progress(Protocol):
@@ -97,7 +100,7 @@ def encode_texts(
     *,
     shelf: Shelf | None = None,
     progress: ProgressFactory | None = None,
-    memory: int | None = None,
+    room: Room = IN_MEMORY,
     allow_collapse: bool = False,
 ) -> Encoding:
     """Return the vectors of texts: those that are kept from the shelf, the others from the model.
@@ -108,8 +111,8 @@ def encode_texts(
         What is kept of this model and role; what is computed is added, batch by batch.
     progress
         (label, number of texts) -> a bar; None for silence.
-    memory
-        Bytes from which the result lies in a file instead of the RAM; None for no such bound.
+    room
+        Where the result is made.
     allow_collapse
         Accept a model that gives many texts one and the same vector.
 
@@ -124,7 +127,7 @@ def encode_texts(
     started = time.perf_counter()
     keys = text_keys(texts)
     first, inverse = distinct(keys)
-    work = _Work(model, [texts[i] for i in first], keys[first], role, shelf, memory, allow_collapse)
+    work = _Work(model, some_of(texts, first), keys[first], role, shelf, room, allow_collapse)
     whole = work.found_as_they_are() if inverse is None else None
     if whole is None:
         bar = progress(f"{model.alias}: {role}", len(first)) if progress else None
@@ -139,7 +142,7 @@ def encode_texts(
     tokens, seconds = work.tokens, float(work.seconds.sum())
     if inverse is not None:
         distinct_vectors, places = whole, inverse
-        whole = filled((len(texts), whole.shape[1]), memory, lambda rows: distinct_vectors[places[rows]])
+        whole = room.filled((len(texts), whole.shape[1]), lambda rows: distinct_vectors[places[rows]])
         tokens = tokens[inverse]
     spent = time.perf_counter() - started
     return Encoding(whole, tokens, seconds, spent, work.encoded, len(first) - work.encoded)
@@ -151,11 +154,11 @@ class _Work:
     def __init__(
         self,
         model: Model,
-        texts: list[str],
+        texts: Sequence[str],
         keys: NDArray[np.uint64],
         role: Role,
         shelf: Shelf | None,
-        memory: int | None,
+        room: Room,
         allow_collapse: bool,
     ) -> None:
         self.model = model
@@ -163,7 +166,7 @@ class _Work:
         self.keys = keys
         self.role = role
         self.shelf = shelf
-        self.memory = memory
+        self.room = room
         self.allow_collapse = allow_collapse
         self.tokens = np.full(len(texts), -1, dtype=np.int32)
         self.seconds = np.zeros(len(texts))
@@ -218,7 +221,7 @@ class _Work:
         """Have texts encoded by the nodes of a cluster, in blocks of about a second, and take each as it comes in."""
         self._size = 2 * _CHUNKS.start
         for rows, vectors, taken in nodes.stream(self._blocks(missing, 2 * len(nodes), bar), self.role):
-            self._take(rows, [self.texts[row] for row in rows], vectors, taken)
+            self._take(rows, self._texts(rows), vectors, taken)
             self._size = min(max(int(len(rows) * _CHUNK_S / taken), _CHUNKS.start), _CHUNKS.stop - 1)
             if bar:
                 bar.update(len(rows))
@@ -230,7 +233,7 @@ class _Work:
             chosen = self.shelf.claim(self.keys[missing], size) if self.shelf else np.arange(min(size, len(missing)))
             rows, missing = missing[chosen], np.delete(missing, chosen)
             if len(rows):
-                yield rows, [self.texts[row] for row in rows]
+                yield rows, self._texts(rows)
             if self.shelf is not None and len(missing) and self.shelf.others_added():
                 before = len(missing)
                 missing = self._take_kept(missing)
@@ -255,15 +258,19 @@ class _Work:
 
         A batch then holds texts of one length, and a text too large for the memory fails at once.
         """
-        texts = [self.texts[row] for row in rows]
-        counted = self.model.count_tokens(texts, self.role) if self.model.info.max_tokens is not None else None
-        if counted is not None:
-            self.tokens[rows] = counted
-        return np.argsort([-length for length in (counted or map(len, texts))], kind="stable")
+        lengths = np.empty(len(rows), dtype=np.int64)
+        for start in range(0, len(rows), _COUNTED):
+            block = slice(start, start + _COUNTED)
+            texts = self._texts(rows[block])
+            counted = self.model.count_tokens(texts, self.role) if self.model.info.max_tokens is not None else None
+            if counted is not None:
+                self.tokens[rows[block]] = counted
+            lengths[block] = counted or list(map(len, texts))
+        return np.argsort(-lengths, kind="stable")
 
     def _compute(self, rows: NDArray[np.int64]) -> float:
         """Encode, check and keep some texts; return the seconds it took."""
-        texts = [self.texts[row] for row in rows]
+        texts = self._texts(rows)
         started = time.perf_counter()
         try:
             vectors = self.model.encode(texts, self.role)
@@ -280,10 +287,10 @@ class _Work:
         if finished is None:
             return
         rows = rows[finished.rows]
-        self._take(rows, [self.texts[row] for row in rows], finished.vectors, taken)
+        self._take(rows, self._texts(rows), finished.vectors, taken)
         held = np.concatenate([rows for rows, _ in self._held] or [rows[:0]])
         with suppress(VectorError):
-            check_collapse(self.vectors[held], [self.texts[row] for row in held])
+            check_collapse(self.vectors[held], self._texts(held))
             self._keep_held()
 
     def _take(self, rows: NDArray[np.int64], texts: list[str], vectors: NDArray[np.float32], taken: float) -> None:
@@ -306,15 +313,7 @@ class _Work:
 
     def _room_for(self, dimension: int | None) -> None:
         if len(self.vectors) < len(self.texts):
-            self.vectors = room((len(self.texts), dimension or 0), self.memory)
+            self.vectors = self.room.empty((len(self.texts), dimension or 0))
 
-
-def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the vectors at unit length (L2), so that inner products are cosines; float32 array [n, d].
-
-    A vector of zeros, which cutting may leave, stays one.
-    """
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)  # in float32 they may overflow, or vanish
-    lengths = np.maximum(np.sqrt(squares).astype(np.float32), np.finfo(np.float32).tiny)
-    unit: NDArray[np.float32] = vectors / lengths[:, None]
-    return unit
+    def _texts(self, rows: NDArray[np.int64]) -> list[str]:
+        return list(some_of(self.texts, rows))

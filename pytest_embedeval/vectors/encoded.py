@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_embedeval.findings import Finding
+from pytest_embedeval.keys import list_key, text_keys
 from pytest_embedeval.models import Model
 from pytest_embedeval.vectors import quantise
 from pytest_embedeval.vectors.encode import Encoding, ProgressFactory, encode_texts
 from pytest_embedeval.vectors.geometry import Geometry, vector_findings
-from pytest_embedeval.vectors.keys import list_key, text_keys
 from pytest_embedeval.vectors.probe import check_probe
-from pytest_embedeval.vectors.room import filled
+from pytest_embedeval.vectors.room import Room
 from pytest_embedeval.vectors.store import Store
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from pytest_embedeval.cluster import Cluster
     from pytest_embedeval.models.info import Role
+
+
+_LARGEST = 2**26  # bytes of a list that the driver of a cluster holds in the RAM
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class Encoded:
     allow_collapse
         Accept a model that gives all texts of a list one and the same vector.
     cluster
-        Whose nodes search the vectors; None for this machine.
+        Whose nodes search the vectors; None for this machine. Lists of more than 64 MiB then lie in a file, in the
+        folder of the store if there is one, where nodes may read them.
 
     Attributes
     ----------
@@ -112,6 +116,9 @@ class Encoded:
         self._progress = progress
         self._store = store
         self._allow_collapse = allow_collapse
+        self._room = Room(memory)
+        if cluster is not None:
+            self._room = Room(min(memory or _LARGEST, _LARGEST), store.segments if store else None)
         self._whole: dict[tuple[Role, bytes], Encoding] = {}
         self._shortened: dict[tuple[Role, bytes], NDArray[np.float32]] = {}
         if store is not None and model.remote is not None:
@@ -140,9 +147,9 @@ class Encoded:
             vectors = self._encoding(texts, role, key).vectors
             if self.model.is_shortened:
                 whole, shape = vectors, (len(vectors), self.model.info.dimension or 0)
-                vectors = filled(shape, self.memory, lambda rows: self.model.shortened(whole[rows]))
+                vectors = self._room.filled(shape, lambda rows: self.model.shortened(whole[rows]))
             if role == "document":
-                vectors = quantise.as_indexed(vectors, self.model.info.precision, self.memory)
+                vectors = quantise.as_indexed(vectors, self.model.info.precision, self._room)
             self._shortened[key] = vectors
         return self._shortened[key]
 
@@ -212,7 +219,7 @@ class Encoded:
                 role,
                 shelf=self._store.shelf(recipe, self.model.info.source) if self._store and recipe else None,
                 progress=self._progress,
-                memory=self.memory,
+                room=self._room,
                 allow_collapse=self._allow_collapse,
             )
         return self._whole[key]

@@ -11,6 +11,7 @@ import numpy as np
 
 from pytest_embedeval.datasets.duplicates import folded
 from pytest_embedeval.findings import Finding
+from pytest_embedeval.keys import first_equal
 from pytest_embedeval.vectors.checks import SAME, equal_rows, shown
 
 if TYPE_CHECKING:
@@ -116,10 +117,7 @@ class Geometry:
             Where these texts were searched: the positions found first for each query, int64 array [queries, k], -1
             for none.
         """
-        first: dict[str, int] = {}
-        for row, text in enumerate(texts):
-            first.setdefault(folded(text), row)
-        rows = np.fromiter(first.values(), dtype=np.int64)
+        rows = np.unique(first_equal(map(folded, texts)))
         once = vectors if len(rows) == len(texts) else vectors[rows]
         equal = duplicates(once)
         if equal.example is not None:

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_embedeval.vectors.keys import Keys
+    from pytest_embedeval.keys import Keys
 
 Batch = tuple[int, str, int, bytes, bytes, bytes, float]
 """A row of the table: its number, the file, the first row in it, then keys, checks and tokens of each text, seconds."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pytest_embedeval.keys import text_keys
 from pytest_embedeval.models import Model
 from pytest_embedeval.models.remote import PROBE
-from pytest_embedeval.vectors.encode import normalised
-from pytest_embedeval.vectors.keys import text_keys
 from pytest_embedeval.vectors.store import Store
+from pytest_embedeval.vectors.unit import normalised
 
 _SAME = 0.999  # what providers return for one text varies less than that from day to day
 

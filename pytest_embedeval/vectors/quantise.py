@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_embedeval.vectors.room import filled
+from pytest_embedeval.vectors.room import IN_MEMORY, Room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def decode(codes: NDArray[np.uint8], ranges: Ranges) -> NDArray[np.float32]:
     return vectors
 
 
-def int8(vectors: NDArray[np.float32], memory: int | None = None) -> NDArray[np.float32]:
+def int8(vectors: NDArray[np.float32], room: Room = IN_MEMORY) -> NDArray[np.float32]:
     """Return documents as 8-bit codes keep them, d bytes each (`IndexScalarQuantizer` of FAISS with `QT_8bit`).
 
     The ranges are those of these vectors. Lengths are not restored, as FAISS restores none.
@@ -71,37 +71,37 @@ def int8(vectors: NDArray[np.float32], memory: int | None = None) -> NDArray[np.
     ----------
     vectors
         float32 array [n, d].
-    memory
-        Bytes from which the result lies in a file instead of the RAM; None for no such bound.
+    room
+        Where the result is made.
 
     Returns
     -------
     float32 array [n, d]
     """
     ranges = Ranges.of(vectors)
-    return filled(_shape(vectors), memory, lambda rows: decode(encode(vectors[rows], ranges), ranges))
+    return room.filled(_shape(vectors), lambda rows: decode(encode(vectors[rows], ranges), ranges))
 
 
-def signs(vectors: NDArray[np.float32], memory: int | None = None) -> NDArray[np.float32]:
+def signs(vectors: NDArray[np.float32], room: Room = IN_MEMORY) -> NDArray[np.float32]:
     """Return the vectors as one bit per number keeps them, d / 8 bytes each: ±1/√d, which makes unit vectors.
 
     A bit is set where the number is above 0. The inner product of two such vectors is 1 − 2 h / d, where h is their
     Hamming distance. Takes the same arguments as `int8`; float32 array [n, d].
     """
     unit = np.float32(1 / np.sqrt(vectors.shape[1]))
-    return filled(_shape(vectors), memory, lambda rows: np.where(vectors[rows] > 0, unit, -unit))
+    return room.filled(_shape(vectors), lambda rows: np.where(vectors[rows] > 0, unit, -unit))
 
 
 def _shape(vectors: NDArray[np.float32]) -> tuple[int, int]:
     return len(vectors), vectors.shape[1]
 
 
-def as_indexed(vectors: NDArray[np.float32], precision: str, memory: int | None = None) -> NDArray[np.float32]:
+def as_indexed(vectors: NDArray[np.float32], precision: str, room: Room = IN_MEMORY) -> NDArray[np.float32]:
     """Return documents as an index of this precision keeps them; unit vectors, float32 array [n, d].
 
     `float32` and `float16` vectors come back as they are: they were rounded before. `int8` gives vectors of nearly
     unit length (`int8`).
     """
     if precision == "int8":
-        return int8(vectors, memory)
-    return signs(vectors, memory) if precision == "binary" else vectors
+        return int8(vectors, room)
+    return signs(vectors, room) if precision == "binary" else vectors

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_embedeval.vectors.keys import Keys
+    from pytest_embedeval.keys import Keys
 
 SUFFIX = ".f32"
 _DAMAGED = ".damaged"

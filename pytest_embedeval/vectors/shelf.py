@@ -17,7 +17,7 @@ from pytest_embedeval.vectors.segments import SegmentWriter, map_segment, row_ch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_embedeval.vectors.keys import Keys
+    from pytest_embedeval.keys import Keys
     from pytest_embedeval.vectors.store import Store
 
 _ROWS_AT_ONCE = 8192  # enough that threads seldom wait for each other

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from pytest_embedeval.cli import main
+from pytest_embedeval.keys import text_keys
 from pytest_embedeval.models.info import Recipe, Role
 from pytest_embedeval.vectors import Store
-from pytest_embedeval.vectors.keys import text_keys
 
 DAY_S = 86_400
 ENGINE = "sentence-transformers 6.0.0, transformers 5.1.0, tokenizers 0.23.0, torch 2.13.0+cpu, x86_64, 2 threads"

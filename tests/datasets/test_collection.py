@@ -188,7 +188,7 @@ def test_queries_of_one_text_are_counted_and_kept() -> None:
 
 def test_only_columns_that_every_entry_has_become_fields() -> None:
     given = collection()
-    given.queries.fields[:] = [
+    given.queries.fields = [
         {"topic": "a", "x": "1", "e": ""},
         {"topic": "", "e": ""},
         {"topic": "b", "x": "2", "e": ""},

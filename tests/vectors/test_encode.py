@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from pytest_embedeval.errors import VectorError
 from pytest_embedeval.models import Model, ModelInfo, load_model
 from pytest_embedeval.vectors import Store, encode
-from pytest_embedeval.vectors.encode import Encoding, ProgressFactory, encode_texts, normalised
+from pytest_embedeval.vectors.encode import Encoding, ProgressFactory, encode_texts
+from pytest_embedeval.vectors.room import Room
 from pytest_embedeval.vectors.shelf import Shelf
+from pytest_embedeval.vectors.unit import normalised
 from tests.conftest import constant, letters
 from tests.vectors.test_store import Letters, kept_model
 
@@ -156,7 +158,7 @@ def test_a_result_that_is_larger_than_the_memory_lies_in_a_file(texts: list[str]
     bound = expected.nbytes
     for memory, in_file in ((bound, False), (bound - 1, True)):
         for _ in range(2):
-            found = documents(opened, kept_model(Letters()), texts, memory=memory).vectors
+            found = documents(opened, kept_model(Letters()), texts, room=Room(memory)).vectors
             assert isinstance(found, np.memmap) == in_file
             np.testing.assert_array_equal(found, expected)
 

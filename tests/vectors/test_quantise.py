@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pytest_embedeval.datasets.words import load_words
 from pytest_embedeval.retrieval.exact import ExactRanker
 from pytest_embedeval.vectors import normalised, quantise
+from pytest_embedeval.vectors.room import Room
 from tests.conftest import ROOT, letters
 
 Vectors = NDArray[np.float32]
@@ -92,6 +93,6 @@ def test_what_an_index_keeps_of_no_document_is_nothing(precision: str) -> None:
 
 @pytest.mark.parametrize("precision", ["int8", "binary"])
 def test_a_result_above_the_bound_lies_in_a_file(documents: Vectors, precision: str) -> None:
-    mapped = quantise.as_indexed(documents, precision, memory=1000)
+    mapped = quantise.as_indexed(documents, precision, Room(1000))
     assert isinstance(mapped, np.memmap)
-    assert (mapped == quantise.as_indexed(documents, precision, memory=documents.nbytes)).all()
+    assert (mapped == quantise.as_indexed(documents, precision, Room(documents.nbytes))).all()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pytest_embedeval.vectors.keys import text_keys
+from pytest_embedeval.keys import text_keys
 from pytest_embedeval.vectors.segments import SegmentWriter, is_damaged, map_segment, row_checks, set_aside
 
 RECIPE = f"sha256:{'5a' * 32}"

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pytest_embedeval.keys import text_keys
 from pytest_embedeval.models.info import Recipe
 from pytest_embedeval.vectors import Store, encode, shelf
-from pytest_embedeval.vectors.keys import text_keys
 from pytest_embedeval.vectors.shelf import Shelf
 from tests.vectors.test_segments import unit
 from tests.vectors.test_store import EXPECTED, TEXTS, Letters, aside, cut_in_half, database, kept_model, run, segment

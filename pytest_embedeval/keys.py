@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,19 +15,23 @@ if TYPE_CHECKING:
 
     Keys = NDArray[np.uint64]
 
+_ROWS = 8192
 
-def text_keys(texts: Sequence[str]) -> Keys:
+
+def text_keys(texts: Iterable[str]) -> Keys:
     """Return the 128-bit XXH3 hash of each text, uint64 array [n, 2].
 
     Two texts of one list share a key with a probability below n² / 2^129, a billion texts with 10^-21; texts made to
     collide on purpose would, since XXH3 is no cryptographic hash.
     """
     digest = xxhash.xxh3_128_digest
-    try:
-        content = b"".join(map(digest, map(str.encode, texts)))  # no step in Python for each text
-    except UnicodeEncodeError:  # half a character
-        content = b"".join([digest(text.encode("utf-8", "surrogatepass")) for text in texts])
-    return np.frombuffer(content, dtype=np.uint64).reshape(-1, 2)
+    content, each = bytearray(), iter(texts)
+    for block in iter(lambda: list(islice(each, _ROWS)), []):
+        try:
+            content += b"".join(map(digest, map(str.encode, block)))  # no step in Python for each text
+        except UnicodeEncodeError:  # half a character
+            content += b"".join([digest(text.encode("utf-8", "surrogatepass")) for text in block])
+    return np.frombuffer(bytes(content), dtype=np.uint64).reshape(-1, 2)
 
 
 def list_key(keys: Keys) -> bytes:
@@ -55,3 +60,18 @@ def distinct(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     inverse = np.empty(len(keys), dtype=np.int64)
     inverse[order] = place[np.cumsum(begins) - 1]
     return found[by_appearance], inverse
+
+
+def first_equal(texts: Iterable[str]) -> NDArray[np.int64]:
+    """Return for each text where an equal one stands first, itself for most; int64 array [n]."""
+    first, inverse = distinct(text_keys(texts))
+    return first if inverse is None else first[inverse]
+
+
+def places(texts: Iterable[str], wanted: Sequence[str]) -> NDArray[np.int64]:
+    """Return where each wanted text stands first among `texts`, int64 array [wanted]; -1 for one that is not there."""
+    n = len(wanted)
+    keys = np.concatenate([text_keys(texts), text_keys(wanted)])
+    first, inverse = distinct(keys)
+    found = (first if inverse is None else first[inverse])[len(keys) - n :]
+    return np.where(found < len(keys) - n, found, -1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pytest_embedeval.vectors.keys import distinct, list_key, text_keys
+from pytest_embedeval.keys import distinct, list_key, text_keys
 
 ALIKE = ["kedi", "Kedi", "kedi ", "kedi\0", "ked", "", "\0", "ı", "i", "\ud800", "\udfff", "\u00e7", "c\u0327", "𝒌"]
 
