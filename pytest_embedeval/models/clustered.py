@@ -10,13 +10,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_embedeval.cluster import Cluster, ClusterError, Workers
+from pytest_embedeval.cluster import Cluster, ClusterError
 from pytest_embedeval.errors import EmbedevalError, ModelLoadError
 from pytest_embedeval.models.encoder import Model
 from pytest_embedeval.models.endpoint import is_api
 from pytest_embedeval.models.info import ModelInfo, Role
 from pytest_embedeval.models.searching import Search
 from pytest_embedeval.models.spec import ModelSpec
+from pytest_embedeval.workers import Share, Workers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,16 +48,18 @@ def load(spec: ModelSpec, cluster: Cluster, cache: Path | None) -> Model:
     ModelLoadError
         No node has as many GPUs, or the model could not be loaded there.
     """
-    gpus = _gpus(spec, cluster)
-    device = "cpu" if spec.device == "auto" and not (gpus or spec.devices) else spec.device
+    share = _share(spec, cluster)
+    device = "cpu" if spec.device == "auto" and not (share.gpus or spec.devices) else spec.device
     alone = replace(spec, second=None, is_hybrid=False, search=Search(), device=device)
-    workers = cluster.workers(_Copy, (alone, cache), gpus)
+    workers = cluster.workers(_Copy, (alone, cache), share)
     try:
         infos: list[ModelInfo] = workers.ask_all("described")
     except ClusterError as error:
         raise ModelLoadError(f"model {spec.alias!r} ({spec.source}): {error}") from None
+    info = _same(spec, infos)
+    workers.grow("described", lambda joined: _same(spec, [info, joined]))
     nodes = Copies(workers)
-    model = Model(_same(spec, infos), nodes, nodes.count_tokens, infos[0].native_dimension)
+    model = Model(info, nodes, nodes.count_tokens, info.native_dimension)
     model.nodes = nodes
     return model
 
@@ -79,8 +82,11 @@ def _same(spec: ModelSpec, infos: list[ModelInfo]) -> ModelInfo:
     return first
 
 
-def _gpus(spec: ModelSpec, cluster: Cluster) -> float:
-    most = max((node.gpus for node in cluster.nodes()), default=0.0)
+def _share(spec: ModelSpec, cluster: Cluster) -> Share:
+    nodes = cluster.nodes()
+    if not nodes:
+        raise ModelLoadError(f"model {spec.alias!r}: the cluster has no node with cores")
+    most = max(node.gpus for node in nodes)
     wanted = spec.num_gpus
     if wanted is None and spec.devices:
         wanted = float(sum(device.startswith("cuda") for device in spec.devices))
@@ -90,7 +96,7 @@ def _gpus(spec: ModelSpec, cluster: Cluster) -> float:
         raise ModelLoadError(
             f"model {spec.alias!r}: num_gpus = {wanted:g}, and no node of the cluster has more than {most:g}"
         )
-    return wanted
+    return Share(wanted)
 
 
 class Copies:
@@ -150,7 +156,7 @@ class Copies:
         self.check()
         try:
             yield
-        except ClusterError as error:
+        except (ClusterError, ModelLoadError) as error:  # the latter from a node that joined with another model
             self.lost = str(error)
             raise
 
