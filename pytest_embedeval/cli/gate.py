@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _say(model: ModelInfo, kept: Kept, judge: Judge, minima: list[tuple[str, float]]) -> bool | None:
     """Judge one model and print what was found; return whether it passes, None where no rule applies to it."""
     if model.error:
-        print("\n".join(wrapped(f"{model.alias}: not loaded: {model.error}", 2)))
+        print("\n".join(wrapped(f"{model.alias}: not {model.failed}: {model.error}", 2)))
         return False
     verdicts, comparisons = _judged(model, kept, judge, minima)
     deciding = [verdict for verdict in verdicts if not verdict.advisory]

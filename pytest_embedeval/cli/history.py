@@ -96,7 +96,7 @@ class Timeline:
         for text in changes:
             _say(text, 2)
         for model, error in never_measured(moments(self.runs)).items():
-            _say(f"{model} has no score: could not be loaded: {error}", 2)
+            _say(f"{model} has no score: {error}", 2)
         for (place, model), group in _grouped(series).items():
             print()
             _say(f"{place}: {model}", 2)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_embedeval.cluster import Cluster, ClusterError, Workers
+from pytest_embedeval.cluster import Cluster, ClusterError
 from pytest_embedeval.errors import EmbedevalError, ModelLoadError
 from pytest_embedeval.models.encoder import Model
 from pytest_embedeval.models.endpoint import is_api
 from pytest_embedeval.models.info import ModelInfo, Role
 from pytest_embedeval.models.searching import Search
 from pytest_embedeval.models.spec import ModelSpec
+from pytest_embedeval.workers import Share, Workers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,16 +48,18 @@ def load(spec: ModelSpec, cluster: Cluster, cache: Path | None) -> Model:
     ModelLoadError
         No node has as many GPUs, or the model could not be loaded there.
     """
-    gpus = _gpus(spec, cluster)
-    device = "cpu" if spec.device == "auto" and not (gpus or spec.devices) else spec.device
+    share = _share(spec, cluster)
+    device = "cpu" if spec.device == "auto" and not (share.gpus or spec.devices) else spec.device
     alone = replace(spec, second=None, is_hybrid=False, search=Search(), device=device)
-    workers = cluster.workers(_Copy, (alone, cache), gpus)
+    workers = cluster.workers(_Copy, (alone, cache), share)
     try:
         infos: list[ModelInfo] = workers.ask_all("described")
     except ClusterError as error:
         raise ModelLoadError(f"model {spec.alias!r} ({spec.source}): {error}") from None
+    info = _same(spec, infos)
+    workers.grow("described", lambda joined: _same(spec, [info, joined]))
     nodes = Copies(workers)
-    model = Model(_same(spec, infos), nodes, nodes.count_tokens, infos[0].native_dimension)
+    model = Model(info, nodes, nodes.count_tokens, info.native_dimension)
     model.nodes = nodes
     return model
 
@@ -78,8 +82,11 @@ def _same(spec: ModelSpec, infos: list[ModelInfo]) -> ModelInfo:
     return first
 
 
-def _gpus(spec: ModelSpec, cluster: Cluster) -> float:
-    most = max((node.gpus for node in cluster.nodes()), default=0.0)
+def _share(spec: ModelSpec, cluster: Cluster) -> Share:
+    nodes = cluster.nodes()
+    if not nodes:
+        raise ModelLoadError(f"model {spec.alias!r}: the cluster has no node with cores")
+    most = max(node.gpus for node in nodes)
     wanted = spec.num_gpus
     if wanted is None and spec.devices:
         wanted = float(sum(device.startswith("cuda") for device in spec.devices))
@@ -89,14 +96,21 @@ def _gpus(spec: ModelSpec, cluster: Cluster) -> float:
         raise ModelLoadError(
             f"model {spec.alias!r}: num_gpus = {wanted:g}, and no node of the cluster has more than {most:g}"
         )
-    return wanted
+    return Share(wanted)
 
 
 class Copies:
-    """An encoder whose work is done by copies of a model on the nodes."""
+    """An encoder whose work is done by copies of a model on the nodes.
+
+    Attributes
+    ----------
+    lost
+        Why the copies are lost for good, which every further call says again at once; None as long as they work.
+    """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
+        self.lost: str | None = None
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -112,22 +126,39 @@ class Copies:
     def count_tokens(self, texts: list[str]) -> list[int] | None:
         """Return the tokens of each text; None where nobody counts."""
         blocks = ((start, texts[start : start + _TEXTS]) for start in range(0, len(texts), _TEXTS))
-        counted = dict(self._workers.stream("counted", blocks))
+        with self._working():
+            counted = dict(self._workers.stream("counted", blocks))
         if None in counted.values():
             return None
         return list(chain.from_iterable(counted[start] for start in sorted(counted)))
 
     def stream(self, blocks: Iterable[Block], role: Role) -> Iterator[EncodedBlock]:
         """Encode blocks on whichever copy is free, and yield each as it comes in; two for each copy are under way."""
-        return self._workers.stream("encoded", ((rows, texts, role) for rows, texts in blocks))
+        with self._working():
+            yield from self._workers.stream("encoded", ((rows, texts, role) for rows, texts in blocks))
 
     def close(self) -> None:
         """Let the copies go."""
         self._workers.close()
 
     def _encode(self, texts: list[str], role: Role) -> NDArray[np.floating]:
-        vectors: NDArray[np.floating] = self._workers.ask("encoded", None, texts, role)[1]
+        with self._working():
+            vectors: NDArray[np.floating] = self._workers.ask("encoded", None, texts, role)[1]
         return vectors
+
+    def check(self) -> None:
+        """Raise again what the copies were lost for."""
+        if self.lost is not None:
+            raise ClusterError(self.lost)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self.check()
+        try:
+            yield
+        except (ClusterError, ModelLoadError) as error:  # the latter from a node that joined with another model
+            self.lost = str(error)
+            raise
 
 
 class _Copy:

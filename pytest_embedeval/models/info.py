@@ -87,7 +87,7 @@ class ModelInfo:
     load_s
         Seconds from the request to a model ready to encode.
     error
-        Why it could not be loaded; None for a model that could.
+        Why it could not be loaded, or why its copies on a cluster were lost later; None for a model that could be used.
     backend
         What runs the network: `torch`, `onnx`, `openvino`.
     dtype
@@ -130,3 +130,8 @@ class ModelInfo:
     findings: tuple[Finding, ...] = ()
     search: str | None = None
     price: float | None = None
+
+    @property
+    def failed(self) -> str:
+        """What could not be done with a model that has an error: it was not `loaded`, or loaded but not `run`."""
+        return "loaded" if self.kind == "unknown" else "run"

@@ -84,7 +84,7 @@ class Closing:
 
         Before all others: pytest-benchmark raises in its own where a comparison of it fails.
         """
-        self.state.loading.add_usage()
+        self.state.loading.add_what_is_left()
         if self.state.is_worker:
             session.config.workeroutput["embedeval"] = self.state.selection.as_output()  # type: ignore[attr-defined]
         else:

@@ -113,7 +113,7 @@ def _annotations(report: Report, faults: Sequence[str], places: _Places) -> Iter
 
     for model in report.models:
         if model.error:
-            yield _Annotation("error", f"{model.alias} could not be loaded", model.error, places.configuration)
+            yield _Annotation("error", f"{model.alias} could not be {model.failed}", model.error, places.configuration)
     for fault in other_faults(report, faults):
         yield _Annotation("error", "embedeval", fault, places.configuration)
     for verdict in report.verdicts:

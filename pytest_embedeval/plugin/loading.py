@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_embedeval.cluster import ClusterError
 from pytest_embedeval.errors import EmbedevalError, ModelLoadError
 
 if TYPE_CHECKING:
@@ -60,16 +62,25 @@ class Loading:
         """Drop a model with its vectors."""
         if alias in self._encoded:
             encoded = self._encoded.pop(alias)
+            self._add_loss(encoded.model)
             encoded.close()
             self._add_usage(encoded.model)
 
     def encoded(self, model: Model | Encoder | Retriever) -> Encoded:
-        """Return the vectors kept for a model; new ones for a model or an encoder that is not of the matrix."""
+        """Return the vectors kept for a model; new ones for a model or an encoder that is not of the matrix.
+
+        Raises
+        ------
+        EmbedevalError
+            Its copies on a cluster are lost, or a `conftest.py` gave something that is no model.
+        """
         from pytest_embedeval.models import Model, load_model
         from pytest_embedeval.retrieval.retriever import RetrieverModel, is_retriever
 
         kept = self._encoded.get(model.alias) if isinstance(model, Model) else None
         if kept is not None and kept.model is model:
+            if kept.model.nodes is not None:
+                kept.model.nodes.check()
             return kept
         if is_retriever(model):
             model = RetrieverModel(model)
@@ -77,9 +88,10 @@ class Loading:
         self._add_models(loaded.info)
         return self._fresh(loaded)
 
-    def add_usage(self) -> None:
-        """Record what models that are still loaded have used of an API: an interrupted run does not release them."""
+    def add_what_is_left(self) -> None:
+        """Record what became of models that are still loaded: an interrupted run does not release them."""
         for encoded in self._encoded.values():
+            self._add_loss(encoded.model)
             self._add_usage(encoded.model)
 
     def close(self) -> None:
@@ -141,6 +153,13 @@ class Loading:
         cache = self._session.settings.cache
         cluster = None if spec.is_lexical or spec.is_run else self._cluster
         return load_model(spec, encoders=self._session.encoders, cache=cache, cluster=cluster)
+
+    def _add_loss(self, model: Model) -> None:
+        """Give a model whose copies on a cluster are lost the row of one that failed; it is not loaded again."""
+        lost = model.nodes.lost if model.nodes is not None else None
+        if lost is not None:
+            self._failures[model.alias] = ClusterError(lost)
+            self._add_models(replace(model.info, error=lost))
 
     def _add_usage(self, model: Model) -> None:
         for each in filter(None, (model, model.second)):

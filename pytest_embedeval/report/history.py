@@ -130,7 +130,7 @@ class _Line:
 
     def _missing(self, moment: Moment, unknown: bool) -> str:
         if self.model in moment.errors:
-            return f"could not be loaded: {moment.errors[self.model]}"
+            return moment.errors[self.model]
         if self.model not in moment.aliases:
             return "not in this run"
         return "not measured" if unknown else "not a finite number"

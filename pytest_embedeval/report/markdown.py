@@ -114,7 +114,7 @@ def _judged(alias: str, model: ModelInfo | None, verdicts: Sequence[Verdict]) ->
     standing = Standing.of(verdicts)
     said = standing.sentence(_rule)
     if model is not None and model.error:
-        yield f"- ❌ {name} could not be loaded: {escaped(model.error)}"
+        yield f"- ❌ {name} could not be {model.failed}: {escaped(model.error)}"
     if standing.failed:
         yield f"- ❌ {name} {said}"
         for verdict in standing.failed[:_LISTED]:

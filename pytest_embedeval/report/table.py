@@ -34,7 +34,7 @@ def table_lines(report: Report) -> Iterator[str]:
     yield from _LEGEND
     for model in report.models:
         if model.error:
-            yield f"not loaded  {model.alias}: {model.error}"
+            yield f"{f'not {model.failed}':<10}  {model.alias}: {model.error}"
     yield from _notes(report)
     for where, verdicts in _by_place(report.verdicts):
         deciding = [verdict for verdict in verdicts if not verdict.advisory]

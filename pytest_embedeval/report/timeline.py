@@ -67,7 +67,7 @@ class Moment:
     results
         (model, "suite/dataset") -> the scores of each query.
     models, errors
-        Model -> what it was, or why it could not be loaded; neither for a baseline.
+        Model -> what it was, or that it could not be loaded or run, and why; neither for a baseline.
     aliases
         Model -> what it is called in this run.
     data
@@ -97,7 +97,7 @@ def measured_in(timeline: Sequence[Moment]) -> tuple[list[str], list[str]]:
 
 
 def never_measured(timeline: Sequence[Moment]) -> dict[str, str]:
-    """Return model -> why, the last time, for those that have no score since they could not be loaded."""
+    """Return model -> why, the last time, for those that have no score since they could not be loaded or run."""
     models, _ = measured_in(timeline)
     return {model: why for moment in timeline for model, why in moment.errors.items() if model not in models}
 
@@ -123,7 +123,7 @@ def _moment(run: Kept, names: Mapping[str, str]) -> Moment:
         scores,
         results,
         models={names[row.alias]: JudgedModel.of(row) for row in report.models if not row.error},
-        errors={names[row.alias]: row.error for row in report.models if row.error},
+        errors={names[row.alias]: f"could not be {row.failed}: {row.error}" for row in report.models if row.error},
         aliases=aliases,
         data={row.name: row.fingerprint for row in report.datasets},
     )

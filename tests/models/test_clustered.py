@@ -11,11 +11,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from pytest_embedeval.cluster import Cluster, Node
+from pytest_embedeval import workers
+from pytest_embedeval.cluster import Cluster, ClusterError, Node
 from pytest_embedeval.errors import ModelLoadError
 from pytest_embedeval.models import Model, ModelSpec, load_model
-from pytest_embedeval.models.clustered import load, runs_on_nodes
+from pytest_embedeval.models.clustered import Copies, load, runs_on_nodes
 from pytest_embedeval.vectors import Encoded, Store
+from pytest_embedeval.workers import Share
 from tests.models.test_transformer import WORDS, save_transformer
 
 
@@ -25,6 +27,7 @@ class Workers:
     def __init__(self, held: list[Any]) -> None:
         self.held = held
         self.blocks: list[int] = []
+        self.check: Callable[[Any], object] = lambda _: None
         self._next = cycle(held)
 
     def __len__(self) -> int:
@@ -45,6 +48,10 @@ class Workers:
             flying.append(self.ask(method, *arguments))
         yield from reversed(flying)
 
+    def grow(self, method: str, check: Callable[[Any], object]) -> None:
+        assert method == "described"
+        self.check = check
+
     def close(self) -> None:
         self.held.clear()
 
@@ -55,14 +62,14 @@ class Nodes:
     def __init__(self, gpus: float = 0, spoil: Callable[[Any], None] = lambda _: None) -> None:
         self.gpus = gpus
         self.spoil = spoil
-        self.asked: list[float] = []
+        self.asked: list[Share] = []
         self.workers_made: list[Workers] = []
 
     def nodes(self) -> list[Node]:
         return [Node("one", 2, 0), Node("two", 2, self.gpus)]
 
-    def workers(self, kind: type, arguments: tuple[Any, ...], gpus: float = 0) -> Workers:
-        self.asked.append(gpus)
+    def workers(self, kind: type, arguments: tuple[Any, ...], share: Share) -> Workers:
+        self.asked.append(share)
         made = Workers([kind(*arguments), kind(*arguments)])
         self.spoil(made.held[1])
         self.workers_made.append(made)
@@ -104,6 +111,11 @@ def test_nodes_that_hold_different_models_are_an_error_that_names_the_difference
 
     with pytest.raises(ModelLoadError, match=r"the nodes of the cluster differ in its engine: .* and torch 1\.0"):
         loaded(folder, Nodes(spoil=other_version))
+    nodes = Nodes()
+    info = loaded(folder, nodes).info
+    nodes.workers_made[0].check(replace(info, load_s=0.0))
+    with pytest.raises(ModelLoadError, match=r"the nodes of the cluster differ in its fingerprint: .* and sha256:1;"):
+        nodes.workers_made[0].check(replace(info, fingerprint="sha256:1"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +132,7 @@ def test_nodes_that_hold_different_models_are_an_error_that_names_the_difference
 def test_a_copy_takes_a_gpu_where_there_is_one(folder: Path, there: float, keys: dict[str, Any], gpus: float) -> None:
     cluster = Nodes(there)
     assert loaded(folder, cluster, **keys).info.device == "cpu"
-    assert cluster.asked == [gpus]
+    assert cluster.asked == [Share(gpus)]
 
 
 def test_more_gpus_than_any_node_has_are_refused(folder: Path) -> None:
@@ -130,6 +142,27 @@ def test_more_gpus_than_any_node_has_are_refused(folder: Path) -> None:
     with pytest.raises(ModelLoadError, match="num_gpus = 5, and no node"):
         loaded(folder, cluster, devices=tuple(f"cuda:{number}" for number in range(5)))
     assert cluster.asked == []
+
+
+def test_copies_that_are_lost_say_so_at_once_from_then_on() -> None:
+    class Lost(Workers):
+        def ask(self, method: str, *arguments: Any) -> Any:
+            self.blocks.append(1)
+            raise ClusterError("the node ran out of memory")
+
+    lost = Lost([None])
+    copies = Copies(cast("workers.Workers", lost))
+    copies.check()
+    calls: list[Callable[[], object]] = [
+        lambda: list(copies.stream([(np.arange(1), ["a"])], "query")),
+        lambda: copies.count_tokens(["a"]),
+        lambda: copies.encode_queries(["a"]),
+        copies.check,
+    ]
+    for call in calls:
+        with pytest.raises(ClusterError, match=r"^the node ran out of memory$"):
+            call()
+    assert lost.blocks == [1, 1]
 
 
 def test_an_error_in_loading_is_that_of_the_node(tmp_path: Path) -> None:

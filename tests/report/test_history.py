@@ -234,7 +234,7 @@ def test_each_reason_for_a_gap_is_told(tmp_path: Path) -> None:
     ]
     assert [(step.name, step.first, step.last) for step in line.steps] == [("first → last", 0, 5)]
     assert line.steps[0].delta == pytest.approx(3 / 40)
-    assert never_measured(moments(runs)) == {"gone": "never was"}
+    assert never_measured(moments(runs)) == {"gone": "could not be loaded: never was"}
 
 
 def test_runs_of_one_model_each_are_one_line_whatever_it_is_called(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def sentences(report: Report) -> list[Sentence]:
 
 def _sentence(model: ModelInfo, verdicts: Sequence[Verdict]) -> Sentence:
     if model.error:
-        return Sentence(model.alias, "fails", "could not be loaded", [model.error])
+        return Sentence(model.alias, "fails", f"could not be {model.failed}", [model.error])
     standing = Standing.of(verdicts)
     told = standing.failed or standing.unsure
     outcome: Outcome = (
