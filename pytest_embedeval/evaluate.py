@@ -17,7 +17,7 @@ from pytest_embedeval.metrics import morphology as word_metrics
 from pytest_embedeval.metrics import ties as tie_rule
 from pytest_embedeval.metrics.indexed import score_index
 from pytest_embedeval.models import Model, load_model
-from pytest_embedeval.models.encoder import Encoder
+from pytest_embedeval.models.encoder import EncodeFunction, Encoder
 from pytest_embedeval.retrieval.retriever import Retriever, RetrieverModel, is_retriever
 from pytest_embedeval.search import built_index, exact_ranker, ranker
 from pytest_embedeval.vectors import Encoded, normalised
@@ -39,7 +39,7 @@ RETRIEVAL_METRICS = (
     "mrr",
 )
 
-Judged = Model | Encoded | Encoder | Retriever | str
+Judged = Model | Encoded | Encoder | EncodeFunction | Retriever | str
 
 
 def evaluate_retrieval(
@@ -56,7 +56,8 @@ def evaluate_retrieval(
     Parameters
     ----------
     model
-        A model, an entry of the matrix (`"minilm-en"`), an encoder object, or a search engine (`Retriever`).
+        A model, an entry of the matrix (`"minilm-en"`), an encoder object, one callable `list[str] -> float array
+        [n, d]` that serves both roles, or a search engine (`Retriever`).
     data
         Corpus, queries, judgements.
     metrics
@@ -222,7 +223,7 @@ def _interval(found: Measured) -> tuple[float | None, float | None]:
 
 
 def as_encoded(model: Judged) -> Encoded:
-    """Return the vectors of a model, an entry of the matrix or an encoder object; a search engine has none."""
+    """Return the vectors of a model, an entry of the matrix or an encoder; a search engine has none."""
     if isinstance(model, Encoded):
         return model
     if is_retriever(model):

@@ -45,6 +45,14 @@ def test_one_vector_for_all_texts_gets_no_score(evaluate: Callable[[Model, Retri
         evaluate(load_model(constant), MEDICAL)
 
 
+def test_a_function_is_judged_as_the_model_that_it_becomes() -> None:
+    """Its type is accepted too: mypy reads this file."""
+    plain: Callable[[list[str]], NDArray[np.float32]] = letters
+    scores, expected = evaluate_retrieval(plain, MEDICAL), evaluate_retrieval(load_model(letters), MEDICAL)
+    assert scores.model == "letters"
+    assert [row.value for row in measurements(scores)][:10] == [row.value for row in measurements(expected)][:10]
+
+
 def test_a_constant_encoder_gets_exactly_chance() -> None:
     """One relevant among N documents that all tie: k/N for recall, H(k)/N for the reciprocal rank."""
     scores = evaluate_retrieval(blank(), MEDICAL, metrics=(*RETRIEVAL_METRICS, "bpref", "r_precision"))

@@ -99,6 +99,7 @@ def _show_two(arguments: argparse.Namespace, old: Kept, new: Kept) -> None:
 def _lines(arguments: argparse.Namespace, old: Kept, new: Kept, pair: tuple[str, str, str]) -> Iterator[str]:
     """Yield what changed between two results: the model, the metrics, and with --why the queries."""
     from pytest_embedeval.gate import Place, Terms, compare, why_lines
+    from pytest_embedeval.settings import Rule
 
     before, after, place = pair
     suite, _, dataset = place.partition("/")
@@ -107,7 +108,9 @@ def _lines(arguments: argparse.Namespace, old: Kept, new: Kept, pair: tuple[str,
     where = Place(after, suite, dataset, before, "against")
     terms = Terms(tolerance=arguments.tolerance)
     texts = new.texts.get(dataset) or old.texts.get(dataset)
-    verdicts, comparisons = compare(candidate, reference, where, terms=terms, excerpts=texts)
+    primary = new.primary(after, place) or old.primary(before, place)
+    rules = {metric: Rule(primary=True) for metric in primary}
+    verdicts, comparisons = compare(candidate, reference, where, terms=terms, rules=rules, excerpts=texts)
     named = arguments.metrics
     shown = [row for row in verdicts if (row.metric in named if named else arguments.all or not row.advisory)]
     for verdict in shown:

@@ -139,7 +139,7 @@ class Result(_Strict):
         fields
             Query id -> field -> value, for slices and clusters.
         """
-        measured = {name: found for name, found in scores.measured.items() if _is_kept(name, found)}
+        measured = {name: found for name, found in scores.measured.items() if is_kept(name, found)}
         columns = sorted(name for name, found in measured.items() if found.each is not None)
         cells: dict[str, list[float | None]] = {}
         for place, name in enumerate(columns):
@@ -205,7 +205,8 @@ class Result(_Strict):
         return [identity for identity, _ in found], np.array([score for _, score in found], dtype=np.float64)
 
 
-def _is_kept(name: str, found: Measured) -> bool:
+def is_kept(name: str, found: Measured) -> bool:
+    """Whether a metric is kept and compared: a finite number, no time, and no mere information."""
     finite = math.isfinite(found.value) and (found.each is None or bool(np.isfinite(found.each).all()))
     return finite and found.is_compared and not name.endswith("_s")
 

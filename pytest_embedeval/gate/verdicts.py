@@ -27,6 +27,8 @@ class Measurement:
         One-sided 95 % bounds of the mean; None where the metric has no score per query.
     worst, best
         The value in the worst and the best order of tied documents; None where no tie touches it.
+    primary
+        It decides comparisons, by the configuration of the run.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Measurement:
     high: float | None = None
     worst: float | None = None
     best: float | None = None
+    primary: bool = False
 
 
 @dataclass(frozen=True)

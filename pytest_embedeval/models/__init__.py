@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_embedeval.models.encoder import Encoder, Model
+from pytest_embedeval.models.encoder import EncodeFunction, Encoder, Model
 from pytest_embedeval.models.entries import parse_entry, parse_matrix
 from pytest_embedeval.models.info import ModelInfo, Prompts
 from pytest_embedeval.models.load import failed, load_model
@@ -10,6 +10,7 @@ from pytest_embedeval.models.spec import DEFAULT_MATRIX, ModelSpec, known_names
 
 __all__ = [
     "DEFAULT_MATRIX",
+    "EncodeFunction",
     "Encoder",
     "Model",
     "ModelInfo",

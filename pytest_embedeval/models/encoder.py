@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_embedeval.errors import UsageError, VectorError
 from pytest_embedeval.models import variants
@@ -35,6 +35,9 @@ class Encoder(Protocol):
     def encode_documents(self, texts: list[str], /) -> NDArray[np.floating]:
         """Encode documents."""
         ...
+
+
+EncodeFunction = Callable[[list[str]], "NDArray[Any]"]  # one for both roles
 
 
 class PairScorer(Protocol):

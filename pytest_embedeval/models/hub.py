@@ -74,6 +74,7 @@ def _cached(repository: str, revision: str | None) -> Path | None:
 
 def _out_of_reach(wanted: str, error: Exception) -> str:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = reason.rstrip(".")
     switch = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
     return (
         f"{wanted}: not in the local cache, and the hub is out of reach{switch}: {reason}. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_embedeval.errors import EmbedevalError, ModelLoadError
 from pytest_embedeval.models import fingerprint as fingerprints
 from pytest_embedeval.models.catalogue import by_source, catalogue
-from pytest_embedeval.models.encoder import Encoder, Model
+from pytest_embedeval.models.encoder import EncodeFunction, Encoder, Model
 from pytest_embedeval.models.endpoint import is_api
 from pytest_embedeval.models.entries import parse_entry
 from pytest_embedeval.models.info import ModelInfo, Prompts
@@ -19,11 +19,7 @@ from pytest_embedeval.models.searching import DEPTH, Fusion, Lexical
 from pytest_embedeval.models.spec import LEXICAL, RUN, ModelSpec
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from pytest_embedeval.cluster import Cluster
-
-    EncodeFunction = Callable[[list[str]], NDArray]  # type: ignore[type-arg]
 
 
 def load_model(

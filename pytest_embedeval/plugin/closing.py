@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_embedeval.errors import BaselineError
-from pytest_embedeval.plugin import github
+from pytest_embedeval.plugin import github, matrix
 from pytest_embedeval.plugin.options import UPDATE
 from pytest_embedeval.plugin.selection import is_partial
 from pytest_embedeval.plugin.state import Session
@@ -48,8 +48,10 @@ class Closing:
         """Take note of tests that others leave out, said or unsaid; one that does not apply has no scores to lose."""
         found = list(items)
         result = yield
-        kept = {*items, *self.state.inapplicable_items}
+        kept = {*items, *self.state.dropped}
         self.state.selection.leave_out(item for item in found if item not in kept)
+        if not items:
+            self.state.none_left = matrix.none_left(found, self.state)
         return result
 
     @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_embedeval.datasets import AnyData, RetrievalData
@@ -11,7 +12,17 @@ from pytest_embedeval.datasets.fields import clusters_of, fields_by_id, judged_a
 from pytest_embedeval.errors import BaselineError, UsageError
 from pytest_embedeval.evaluate import measurements
 from pytest_embedeval.findings import Finding
-from pytest_embedeval.gate import Cost, Excerpts, Judge, Result, Update, costs_of_index, costs_of_vectors
+from pytest_embedeval.gate import (
+    Cost,
+    Excerpts,
+    Judge,
+    Result,
+    Update,
+    costs_of_index,
+    costs_of_vectors,
+    primary_metrics,
+)
+from pytest_embedeval.gate.results import is_kept
 from pytest_embedeval.metrics import Scores
 from pytest_embedeval.models import ModelInfo
 from pytest_embedeval.models.catalogue import catalogue
@@ -52,7 +63,8 @@ class Gating:
 
     def note(self, scores: Scores, data: AnyData) -> list[tuple[str, float | None]]:
         """Record scores for the report, and return what JUnit and others are told: (name, value)."""
-        rows = measurements(scores)
+        primary = self._primary(scores)
+        rows = [replace(row, primary=row.metric in primary) for row in measurements(scores)]
         excerpts = excerpts_of(data, scores)
         known = self._excerpts.get(data.name)
         self._excerpts[data.name] = known.joined(excerpts) if known else excerpts
@@ -69,6 +81,10 @@ class Gating:
             )
         )
         return [(f"embedeval.{scores.suite}.{scores.dataset}.{row.metric}", row.value) for row in rows]
+
+    def _primary(self, scores: Scores) -> tuple[str, ...]:
+        compared = [name for name, found in scores.measured.items() if is_kept(name, found)]
+        return primary_metrics(scores.suite, compared, self.by.rules(scores.model, f"{scores.suite}/{scores.dataset}"))
 
     def _costs(self, scores: Scores) -> Iterator[Cost]:
         if not scores.whole and scores.index is None:

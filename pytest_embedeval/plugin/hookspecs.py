@@ -9,13 +9,13 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_embedeval.datasets import AnyData
-    from pytest_embedeval.models import Encoder, Model, ModelSpec
+    from pytest_embedeval.models import EncodeFunction, Encoder, Model, ModelSpec
     from pytest_embedeval.report import Report
     from pytest_embedeval.retrieval.retriever import Retriever
 
 
 @pytest.hookspec
-def pytest_embedeval_models(config: pytest.Config) -> Mapping[str, Encoder | Retriever]:  # type: ignore[empty-body]
+def pytest_embedeval_models(config: pytest.Config) -> Mapping[str, Encoder | EncodeFunction | Retriever]:  # type: ignore[empty-body]
     """Return encoders and search engines by alias.
 
     An encoder is an object with `encode_queries(texts)` and `encode_documents(texts)`, or one callable for both; an

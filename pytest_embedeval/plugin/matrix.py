@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +46,7 @@ _FORMATS = {
 }
 # A mark of tests -> whether they apply to a model; those that do not are deselected without a word.
 _NEEDS: dict[str, Callable[[ModelSpec], bool]] = {
+    "needs_vectors": lambda spec: spec.has_vectors,
     "needs_second_stage": lambda spec: spec.second is not None,
     "needs_new_queries": lambda spec: not spec.is_run,
 }
@@ -59,23 +61,11 @@ def _param(alias: str, config: pytest.Config) -> Any:
 
 def arrange(config: pytest.Config, items: list[pytest.Item], session: Session) -> None:
     """Sort by model and deselect what does not apply, in place."""
-    without = {spec.alias for spec in session.specs if not spec.has_vectors} if _aliases(items) else set()
-    without_data = [item for item in items if _lacks_data(item)]
-    dropped = set(without_data)
-    inapplicable = [
-        item
-        for item in items
-        if item not in dropped and alias_of(item) in without and item.get_closest_marker("needs_vectors")
-    ]
-    dropped.update(inapplicable)
-    for mark, can in _NEEDS.items():
-        unable = {spec.alias for spec in session.specs if not can(spec)} if _aliases(items) else set()
-        dropped.update(item for item in items if alias_of(item) in unable and item.get_closest_marker(mark))
-    if dropped:
-        session.inapplicable_items = dropped
-        config.hook.pytest_deselected(items=[item for item in items if item in dropped])
-        items[:] = [item for item in items if item not in dropped]
-    session.inapplicable, session.without_data = len(inapplicable), len(without_data)
+    specs = {spec.alias: spec for spec in session.specs} if _aliases(items) else {}
+    session.dropped = {item: reason for item in items if (reason := _unfit(item, specs))}
+    if session.dropped:
+        config.hook.pytest_deselected(items=list(session.dropped))
+        items[:] = [item for item in items if item not in session.dropped]
     if not _aliases(items):
         return
     session.check_against()
@@ -89,14 +79,38 @@ def announce(items: Sequence[pytest.Item], session: Session) -> list[str]:
     """Return the lines that follow the count of collected tests."""
     aliases = _aliases(items)
     if not aliases:
-        return []
+        return [] if items else session.none_left
     names = [spec.alias for spec in session.specs if spec.alias in aliases]
     searching = ", ".join(spec.alias for spec in session.specs if not spec.has_vectors)
-    count = _counted(session.inapplicable, "test")
-    left_out = f"; not applicable to {searching}: {count}" if session.inapplicable else ""
-    if session.without_data:
-        left_out += f"; no data set of their kind: {_counted(session.without_data, 'test')}"
+    counts = Counter(session.dropped.values())
+    inapplicable, without_data = counts["needs_vectors"], counts[_NO_DATA]
+    left_out = f"; not applicable to {searching}: {_counted(inapplicable, 'test')}" if inapplicable else ""
+    if without_data:
+        left_out += f"; no data set of their kind: {_counted(without_data, 'test')}"
     return [f"embedeval: {_counted(len(names), 'model')} ({', '.join(names)}){left_out}"]
+
+
+def none_left(collected: Sequence[pytest.Item], session: Session) -> list[str]:
+    """Return the line that says for what tests were collected, and why none of them will run."""
+    aliases = _aliases(collected)
+    if not aliases:
+        return []
+    params = [item.callspec.params for item in collected if hasattr(item, "callspec")]
+    data = dict.fromkeys(each[name] for each in params for name in _FORMATS if each.get(name, _NO_DATA) != _NO_DATA)
+    models = ", ".join(spec.alias for spec in session.specs if spec.alias in aliases)
+    counts = Counter(session.dropped.values())
+    counts["deselected by options"] = len(collected) - counts.total()
+    reasons = (f"; {reason}: {_counted(number, 'test')}" for reason, number in counts.items() if number)
+    return [f"embedeval: no test is left for {models}{' on ' if data else ''}{', '.join(data)}{''.join(reasons)}"]
+
+
+def _unfit(item: pytest.Item, specs: Mapping[str, ModelSpec]) -> str | None:
+    """Return why a test does not apply: there are no data of its kind, or the mark that its model does not satisfy."""
+    if _lacks_data(item):
+        return _NO_DATA
+    spec = specs.get(alias_of(item) or "")
+    unmet = (mark for mark, can in _NEEDS.items() if spec and item.get_closest_marker(mark) and not can(spec))
+    return next(unmet, None)
 
 
 def _counted(number: int, noun: str) -> str:

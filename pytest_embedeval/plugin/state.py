@@ -37,7 +37,15 @@ SUITES = (
 
 
 class Session:
-    """One run: settings, matrix, data sets, the loaded model, and what was found."""
+    """One run: settings, matrix, data sets, the loaded model, and what was found.
+
+    Attributes
+    ----------
+    dropped
+        Test -> why it does not apply to its model or to the data.
+    none_left
+        What is said where tests were collected, and none of them is left.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -45,9 +53,8 @@ class Session:
         self.is_worker = worker_input is not None
         self.parts = Parts(worker_input["embedeval_parts"] if worker_input else None)
         self.started = time.time()
-        self.inapplicable = 0
-        self.inapplicable_items: set[pytest.Item] = set()
-        self.without_data = 0
+        self.dropped: dict[pytest.Item, str] = {}
+        self.none_left: list[str] = []
         self.selection = Selection()
         self.usage_error: UsageError | None = None
         self.loading = Loading(self)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from pytest_embedeval.gate import PRIMARY, Measurement
+from pytest_embedeval.gate import PRIMARY
 
 if TYPE_CHECKING:
     from pytest_embedeval.report.schema import Report
@@ -32,12 +32,12 @@ class Aspect:
 
     @property
     def metric(self) -> str:
-        """The metric it is told by."""
+        """What it is told by unless a run marks another as primary."""
         return PRIMARY[self.suite]
 
-    def is_told_by(self, row: Measurement) -> bool:
-        """Whether a measurement is the one that tells it."""
-        return (row.suite, row.metric) == (self.suite, self.metric)
+    def takes(self, metric: str) -> bool:
+        """Whether it can be told by a metric: one of search, or a part of its own, which have the same chance."""
+        return self.suite == "retrieval" or metric.startswith(self.metric)
 
     def normalised(self, value: float) -> float:
         """Return a score in which 0 is chance and 1 a perfect one; below chance it is negative."""
@@ -58,18 +58,31 @@ ASPECTS: Mapping[str, Aspect] = {
 }
 
 
-def places(report: Report, suite: str) -> list[str]:
-    """Return the data sets on which most models of a suite were measured."""
-    rows = [row for row in report.measurements if ASPECTS[suite].is_told_by(row) and row.value is not None]
-    count = Counter(row.dataset for row in rows)
-    return [dataset for dataset, number in count.items() if number == max(count.values())]
+def places(report: Report, suite: str) -> dict[str, str]:
+    """Return data set -> the metric that tells a suite there, for those on which most models were measured."""
+    told = _told_by(report, suite)
+    count = Counter(dataset for _, dataset, _ in _values(report, suite, told))
+    return {dataset: told[dataset] for dataset, number in count.items() if number == max(count.values())}
 
 
 def aspect_scores(report: Report, suite: str) -> dict[str, float]:
     """Return alias -> the mean over these data sets, from 0 (chance) to 1, of the models measured on all of them."""
     aspect, wanted = ASPECTS[suite], places(report, suite)
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, list[float]] = {}
+    for alias, _, value in _values(report, suite, wanted):
+        found.setdefault(alias, []).append(aspect.normalised(value))
+    return {alias: fmean(values) for alias, values in found.items() if len(values) == len(wanted)}
+
+
+def _told_by(report: Report, suite: str) -> dict[str, str]:
+    """Return data set -> the first metric that the run marks as primary there, else the suite's own."""
+    aspect, rows = ASPECTS[suite], [row for row in report.measurements if row.suite == suite]
+    marked = {row.dataset: row.metric for row in reversed(rows) if row.primary and aspect.takes(row.metric)}
+    return {row.dataset: aspect.metric for row in rows} | marked
+
+
+def _values(report: Report, suite: str, told: Mapping[str, str]) -> Iterator[tuple[str, str, float]]:
+    """Yield (alias, data set, value) of the metrics that tell a suite."""
     for row in report.measurements:
-        if row.dataset in wanted and row.value is not None and aspect.is_told_by(row):
-            found.setdefault(row.model, {})[row.dataset] = aspect.normalised(row.value)
-    return {alias: fmean(values.values()) for alias, values in found.items() if len(values) == len(wanted)}
+        if row.suite == suite and row.metric == told.get(row.dataset) and row.value is not None:
+            yield row.model, row.dataset, row.value

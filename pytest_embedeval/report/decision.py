@@ -68,6 +68,8 @@ class Decision:
         Aliases; None where nothing can be recommended.
     choices
         Best first.
+    metrics
+        Suite among the weights -> the metrics that it is told by.
     """
 
     scenario: str
@@ -80,6 +82,7 @@ class Decision:
     left_out: list[str] = field(default_factory=list)
     unmeasured: list[str] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
+    metrics: dict[str, list[str]] = field(default_factory=dict)
 
 
 def decide(
@@ -137,6 +140,7 @@ class _Run:
             left_out,
             [alias for alias in models if alias not in measured],
             choices,
+            {suite: sorted({*places(self.report, suite).values()}) for suite in weights if suite in ASPECTS},
         )
 
     def _values(self, weight: str) -> dict[str, float]:
@@ -186,13 +190,13 @@ class _Run:
             return
         datasets = places(self.report, weight)
         scale = 1 / (1 - ASPECTS[weight].chance) / len(datasets)
-        for dataset in datasets:
-            down, up = self._reach(weight, dataset, best.model, other.model)
+        for dataset, metric in datasets.items():
+            down, up = self._reach((weight, dataset, metric), best.model, other.model)
             yield dataset, (scale * down, scale * up)
 
-    def _reach(self, suite: str, dataset: str, best: str, other: str) -> tuple[float, float]:
+    def _reach(self, told: tuple[str, str, str], best: str, other: str) -> tuple[float, float]:
         """Return how far the bounds of a difference lie below and above it, in the units of the metric."""
-        metric = ASPECTS[suite].metric
+        suite, dataset, metric = told
         sides = [self.results.get((alias, f"{suite}/{dataset}")) for alias in (other, best)]
         if sides[0] and sides[1] and all(metric in side.columns for side in sides if side):
             pairs = Pairs(suite, metric, sides[0], sides[1], self.clusters.get(dataset))

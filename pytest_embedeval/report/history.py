@@ -45,7 +45,7 @@ def history(
     terms
         How two points are compared.
     chosen
-        Which lines are wanted; by default the primary metric of each suite.
+        Which lines are wanted; by default the metrics that are primary in the last run that says so.
 
     Returns
     -------
@@ -73,6 +73,10 @@ def _wanted(timeline: Sequence[Moment], place: str, chosen: Chosen) -> list[str]
         return sorted(measured & {*chosen.metrics})
     if chosen.every:
         return sorted(measured)
+    for moment in reversed(timeline):
+        marked = {metric for (_, there, metric), score in moment.scores.items() if there == place and score.primary}
+        if marked:
+            return sorted(marked)
     kept = {
         metric
         for moment in timeline

@@ -39,6 +39,12 @@ class Kept:
         """The models, in order."""
         return list(dict.fromkeys(alias for alias, _ in self.results))
 
+    def primary(self, alias: str, place: str) -> list[str]:
+        """Return the metrics that decided there in this run; none for a baseline, which does not know."""
+        rows = self.report.measurements if self.report else ()
+        there = (row for row in rows if (row.model, f"{row.suite}/{row.dataset}") == (alias, place))
+        return [row.metric for row in there if row.primary]
+
 
 def load_report(path: str | Path) -> Report:
     """Read `report.json`.

@@ -48,12 +48,19 @@ def labels_of(runs: Sequence[Kept], names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Score:
-    """A value with its one-sided 95 % bounds, and what it rests on; None where it is not finite."""
+    """A value with its one-sided 95 % bounds, and what it rests on; None where it is not finite.
+
+    Attributes
+    ----------
+    primary
+        It decided comparisons in that run; a baseline does not know.
+    """
 
     value: float | None
     n: int
     low: float | None = None
     high: float | None = None
+    primary: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def _moment(run: Kept, names: Mapping[str, str]) -> Moment:
     report = run.report
     scores = {
         (names.get(row.model, row.model), f"{row.suite}/{row.dataset}", row.metric): Score(
-            row.value, row.n, row.low, row.high
+            row.value, row.n, row.low, row.high, row.primary
         )
         for row in report.measurements
         if not row.metric.endswith("_s")

@@ -102,6 +102,26 @@ def test_tests_that_need_vectors_are_deselected_for_bm25_and_the_header_says_so(
     result.stdout.fnmatch_lines([f"embedeval: 2 models (letters, words); {told}"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["suites/test_retrieval.py", "-k", "nothing"], "letters, bm25 on medical; deselected by options: 4 tests"),
+        (
+            ["suites/test_morphology.py", "suites/test_two_stage.py", "suites/test_meaning.py", "-k", "bm25"],
+            "letters, bm25 on forms, medical; needs_vectors: 1 test; needs_second_stage: 1 test; no data set: 2 tests; "
+            "deselected by options: 4 tests",
+        ),
+    ],
+    ids=["options", "marks"],
+)
+def test_where_no_test_is_left_a_line_says_for_what_and_why(
+    project: pytest.Pytester, arguments: list[str], told: str
+) -> None:
+    result = project.runpytest_inprocess("--models=letters,bm25", *arguments)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines([f"embedeval: no test is left for {told}"])
+
+
 def test_a_missing_folder_keeps_its_row(project: pytest.Pytester) -> None:
     result = project.runpytest_inprocess("suites/test_retrieval.py", "--models=letters,gone=./gone,blind")
     result.assert_outcomes(passed=4, errors=2)

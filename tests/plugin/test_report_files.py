@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pytest_embedeval.cli import main
 from pytest_embedeval.report import Report
 from tests.plugin.conftest import configure, read_report, read_scores
 from tests.report.test_page import CHROMIUM, PATIENT, drive
@@ -33,7 +34,9 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
             *("bytes_per_vector", "encoding", "findings", "search", "price"),
         },
         "datasets": {"name", "fingerprint", "language", "queries", "documents", "judgements", "findings"},
-        "measurements": {"model", "suite", "dataset", "metric", "value", "n", "low", "high", "worst", "best"},
+        "measurements": {
+            *("model", "suite", "dataset", "metric", "value", "n", "low", "high", "worst", "best", "primary"),
+        },
         "speed": {
             *("model", "task", "dataset", "texts_per_s", "tokens_per_s", "p50_ms", "p95_ms", "rounds"),
             *("peak_memory_mib", "calibration"),
@@ -72,7 +75,7 @@ def test_the_report_has_the_keys_of_the_design(project: pytest.Pytester) -> None
         },
         "decisions": {
             *("scenario", "title", "weights", "outcome", "reason", "best", "cheapest", "left_out", "unmeasured"),
-            "choices",
+            *("choices", "metrics"),
         },
     }
     assert set(report["run"]["git"]) == {"commit", "dirty"}
@@ -95,6 +98,28 @@ def test_the_report_says_what_was_judged_and_on_what(project: pytest.Pytester) -
         *(("bm25", suite) for suite in ("retrieval", "robustness")),
     }
     assert report["run"]["versions"]["pytest"] == pytest.__version__
+
+
+def test_the_report_says_what_decides_and_compare_and_the_guide_go_by_it(
+    project: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = '[gates."retrieval/medical".blind]\n"recall@3" = { primary = true }\n'
+    configure(project, f'[gates."retrieval/medical"]\n"ndcg@10" = {{ primary = true }}\n{own}')
+    project.runpytest_inprocess(RETRIEVAL, "suites/test_morphology.py", "--models=letters,blind")
+    report = read_report(project)
+    assert {(row["model"], row["metric"]) for row in report["measurements"] if row["primary"]} == {
+        *(("letters", "ndcg@10"), ("blind", "ndcg@10"), ("blind", "recall@3")),
+        *((alias, "morphology.auc") for alias in ("letters", "blind")),
+    }
+    (offline,) = (row for row in report["decisions"] if row["scenario"] == "offline")
+    measured = {row["model"]: row["value"] for row in report["measurements"] if row["metric"] == "ndcg@10"}
+    assert offline["metrics"] == {"retrieval": ["ndcg@10"]}
+    assert {choice["model"]: choice["score"] for choice in offline["choices"]} == pytest.approx(measured)
+    capsys.readouterr()
+    folder = str(project.path / ".embedeval")
+    for sides in ((folder, folder), (f"{folder}/baselines", folder), (folder, f"{folder}/baselines")):
+        assert main(["compare", *sides, "--models=letters"]) == 0
+        assert re.findall(r"\S+(?= \d\.\d+ →)", capsys.readouterr().out) == ["morphology.auc", "ndcg@10"]
 
 
 def test_the_report_holds_the_line_that_started_it_without_keys(project: pytest.Pytester) -> None:

@@ -123,6 +123,18 @@ def test_scores_are_weighted_from_chance_to_perfect() -> None:
     assert found.choices[1].aspects == pytest.approx({"retrieval": 0.1, "morphology": -0.2}), "worse than chance"
 
 
+def test_a_suite_is_told_by_what_decides_in_the_run_where_its_chance_is_known() -> None:
+    suites = (("retrieval", "d"), ("retrieval", "e"), ("morphology", "w"))
+    each: Each = {place: {"a": [0.75], "b": [0.75]} for place in suites}
+    report = run(each)
+    for suite, data, metric in (("retrieval", "e", "ndcg@10"), ("morphology", "w", "morphology.accuracy")):
+        for alias in ("a", "b"):
+            report.measurements.append(Measurement(alias, suite, data, metric, 0.25, 1, primary=True))
+    (found,) = decide(report, results(each), {"s": Scenario("both", {"retrieval": 1, "morphology": 1})})
+    assert found.metrics == {"retrieval": ["mrr@10", "ndcg@10"], "morphology": ["morphology.auc"]}
+    assert found.choices[0].aspects == {"retrieval": (0.75 + 0.25) / 2, "morphology": 0.5}
+
+
 def test_speed_is_full_within_its_limit_and_half_at_twice() -> None:
     scenario = Scenario("fast", {"retrieval": 1, "latency": 1, "throughput": 1}, latency_ms=50, texts_per_s=40)
     found = decided({("retrieval", "d"): {"a": GOOD, "b": GOOD}}, scenario, a=10.0, b=80.0)

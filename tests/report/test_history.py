@@ -268,6 +268,15 @@ def test_lines_are_chosen_by_model_and_metric_and_times_are_none(tmp_path: Path)
     assert line in drawn(runs, chosen=Chosen(every=True)), "what else is shown changes no number"
 
 
+def test_lines_are_those_of_the_metrics_that_decide_in_the_last_run_that_says_so(tmp_path: Path) -> None:
+    runs = several(tmp_path, *[scored(FIRST)] * 3)
+    for told, metric in zip(runs, ("mrr@10", "recall@10"), strict=False):
+        assert told.report is not None
+        told.report.measurements = [replace(row, primary=row.metric == metric) for row in told.report.measurements]
+    assert [line.metric for line in drawn(runs)] == ["recall@10"]
+    assert [line.metric for line in drawn([runs[0], runs[2]])] == ["mrr@10"], "the other one was not asked"
+
+
 def timeline(tmp_path: Path) -> tuple[list[Kept], list[str], list[Series]]:
     """A name that is markup, another model in the second run, other data in the third."""
     one, two = "sha256:" + "1" * 64, "sha256:" + "2" * 64

@@ -328,7 +328,7 @@ def test_the_guide_shows_its_weights_and_its_reason() -> None:
     judged.decisions = decide(judged, kept(RANKS).results, {"mine": Scenario(EVIL, {"retrieval": 2, "latency": 1})})
     page = page_of(judged, kept(RANKS), {})
     assert "&lt;script&gt;alert(1)&lt;/script&gt;: prod" in page
-    assert "mine: 100 % retrieval; not measured: latency" in page
+    assert "mine: 100 % retrieval (mrr@10); not measured: latency" in page
     assert "prod has 0.500 and is the only model that passes" in page
 
 
