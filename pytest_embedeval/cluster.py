@@ -110,11 +110,13 @@ class Cluster:
                 found.append(Node(each["NodeID"], int(has["CPU"]), float(has.get("GPU", 0))))
         return found
 
-    def workers(self, kind: type, arguments: tuple[Any, ...], share: Share = _WHOLE) -> Workers:
+    def workers(
+        self, kind: type, arguments: tuple[Any, ...], share: Share = _WHOLE, most: int | None = None
+    ) -> Workers:
         """Start workers that hold `kind(*arguments)`: one on each node or, with GPUs, one for every share of them.
 
         A worker on CPUs may use all cores of its node and reserves none, so that it can start anew on another node
-        when its own is lost.
+        when its own is lost. No more than `most` nodes are given some.
         """
         actor = self._ray.remote(kind)
         takes = {"num_gpus": share.gpus, "memory": 1}  # a byte: what takes nothing, Ray puts on any node
@@ -123,7 +125,7 @@ class Cluster:
         def start(node: Node) -> Any:
             return actor.options(**takes, **often, **self._on(node)).remote(*arguments)
 
-        return Workers(self, start, share)
+        return Workers(self, start, share, most)
 
     def each(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Call a function on the nodes in turn; yield what it returns, in the order of the calls.
@@ -221,6 +223,13 @@ class Cluster:
             "scheduling_strategy": NodeAffinitySchedulingStrategy(node.identity, soft=True),
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(node.cpus)}},
         }
+
+
+def fetched(reference: Any) -> Any:
+    """Return on a node the value that stands for a reference of `Cluster.put`."""
+    import ray
+
+    return ray.get(reference)
 
 
 def _request(bundles: list[dict[str, float]]) -> None:

@@ -80,7 +80,8 @@ def built_index(index: str, encoded: Encoded, data: RetrievalData) -> BuiltIndex
     if name is None or not takes_index(encoded.model.info):
         return None
     check_index(index)
-    return BuiltIndex(name, encoded.vectors(data.queries, "query"), encoded.vectors(data.documents, "document"))
+    queries, documents = encoded.vectors(data.queries, "query"), encoded.vectors(data.documents, "document")
+    return BuiltIndex(name, queries, documents, encoded.cluster)
 
 
 def word_ranker(data: RetrievalData, search: Search | None = None) -> Ranker:

@@ -56,14 +56,16 @@ class Workers:
         Starts one on a node, or elsewhere where that node is lost.
     share
         What each takes of its node.
+    most
+        Nodes that have some; None for all.
     """
 
-    def __init__(self, cluster: Cluster, start: Callable[[Node], Any], share: Share) -> None:
+    def __init__(self, cluster: Cluster, start: Callable[[Node], Any], share: Share, most: int | None = None) -> None:
         self._cluster = cluster
         self._start = start
         self._share = share
         self._placed: Counter[str] = Counter()  # workers that were started on each node
-        self._handles = self._started(cluster.nodes())
+        self._handles = self._started(cluster.nodes()[:most])
         self._next = cycle(self._handles)
         self._joining: dict[Any, Any] = {}  # what a new worker is asked -> the worker
         self._asked: tuple[str, Callable[[Any], object]] | None = None

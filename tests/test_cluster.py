@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -28,9 +29,14 @@ from pytest_embedeval.evaluate import evaluate_retrieval
 from pytest_embedeval.models import Model, load_model
 from pytest_embedeval.models.clustered import Copies
 from pytest_embedeval.models.spec import ModelSpec
+from pytest_embedeval.retrieval.approximate import BuiltIndex
 from pytest_embedeval.retrieval.exact import ExactRanker
+from pytest_embedeval.retrieval.index_names import parse_index
 from pytest_embedeval.retrieval.sharded import ShardedRanker
+from pytest_embedeval.retrieval.shards import Rows, divided
 from pytest_embedeval.vectors import Encoded, Store, normalised
+from pytest_embedeval.vectors import encoded as encoded_lists
+from pytest_embedeval.vectors.room import Room
 from pytest_embedeval.workers import Workers
 from tests.conftest import ROOT, letters
 from tests.recorded import Recorded
@@ -159,6 +165,58 @@ def test_merged_shards_are_one_exact_search(cluster: Cluster, tmp_path: Path, sh
         bounds = np.full(len(rows), bound, dtype=np.float32)
         assert many.count_at_least(rows, bounds).tolist() == one.count_at_least(rows, bounds).tolist()
     assert many.score(rows, rows).tolist() == one.score(rows, rows).tolist()
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["sent", "read from a file"])
+def test_an_index_on_a_node_is_the_one_of_this_machine(cluster: Cluster, tmp_path: Path, in_file: bool) -> None:
+    queries, documents = vectors(20, 16, 4), vectors(600, 16, 5)
+    given = documents
+    if in_file:
+        given = Room(0, tmp_path).filled(documents.shape, lambda rows: documents[rows])
+    for text in ("HNSW16", "IVF8,Flat:nprobe=2"):
+        name = parse_index(text)
+        assert name is not None
+        here, there = BuiltIndex(name, queries, documents), BuiltIndex(name, queries, given, cluster)
+        one, other = here.ranker().search(10), there.ranker().search(10)
+        assert other.documents.tolist() == one.documents.tolist()
+        np.testing.assert_allclose(other.scores, one.scores, atol=1e-6)
+        exact = ExactRanker(queries, documents)
+        nearest = exact.search(10).documents
+        facts, expected = there.facts(exact, nearest), here.facts(exact, nearest)
+        assert facts.shared.tolist() == expected.shared.tolist()
+        assert (facts.bytes, facts.findings, facts.documents) == (expected.bytes, expected.findings, 600)
+        assert min(facts.build_s, facts.p50_ms, facts.exact_p50_ms) > 0
+
+
+def test_an_index_that_cannot_be_built_on_a_node_says_why(cluster: Cluster) -> None:
+    name = parse_index("IVF256,Flat")
+    assert name is not None
+    with pytest.raises(UsageError, match=r"is trained on at least 256 documents, and there are 30"):
+        BuiltIndex(name, vectors(5, 16, 6), vectors(30, 16, 7), cluster)
+
+
+def test_a_long_list_lies_where_nodes_read_it(
+    cluster: Cluster, there: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order in which it was encoded, and for as long as it is needed."""
+    monkeypatch.setattr(encoded_lists, "_LARGEST", 1000)
+    data, store = load_squad(MEDICAL), Store(tmp_path)
+    encoded = Encoded(there, store=store, cluster=cluster)
+    documents = encoded.vectors(data.documents, "document")
+    assert isinstance(documents, np.memmap)
+    _, shards = divided(documents, cluster)
+    assert len(shards) == 2
+    assert all(isinstance(shard, Rows) for shard in shards)
+    alone = Encoded(load_model("use-multilingual")).vectors(data.documents, "document")
+    np.testing.assert_allclose(documents, alone, atol=1e-6)
+    found = ShardedRanker(alone[:9], documents, cluster).search(5)
+    assert found.documents[:, 0].tolist() == list(range(9))
+    lists = list(store.segments.glob("list-*"))
+    assert len(lists) == 1
+    del documents, shards, encoded
+    gc.collect()
+    assert not lists[0].exists()
+    store.close()
 
 
 def test_a_search_of_real_numbers_has_the_order_of_one_machine(cluster: Cluster) -> None:

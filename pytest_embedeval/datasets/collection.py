@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NoRelevant = Literal["error", "zero", "skip"]
 
-_IN_MEMORY = 2**25  # characters of one side of a collection
+_IN_MEMORY = 2**24  # characters of one side of a collection
 _NO_FIELDS: Mapping[str, str] = {}
 
 
@@ -47,7 +47,7 @@ class Texts:
     source, unit
         Where they stand, for messages: a file and `line`, or a table and `row`.
     texts
-        Lists; where they have more than 2**25 characters, they and their fields lie in a file.
+        Lists; where they have more than 2**24 characters, they and their fields lie in a file.
     numbers
         The line or row of each.
     fields

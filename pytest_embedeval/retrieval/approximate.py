@@ -17,6 +17,9 @@ from pytest_embedeval.retrieval.ranked import Ranker, Rankings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytest_embedeval.cluster import Cluster
+    from pytest_embedeval.retrieval.placed import PlacedIndex
+
 TOP = 10  # places in which an index is compared with exact search
 TIMED = 100  # queries that are timed one by one; with fewer there is no 95th percentile
 _SPARE = 100  # places beyond a list in which ties with its last are looked for
@@ -60,6 +63,51 @@ def build_index(name: IndexName, documents: NDArray[np.float32]) -> VectorIndex:
     from pytest_embedeval.retrieval.engine import FactoryIndex
 
     return FactoryIndex(name, documents)
+
+
+class HeldIndex:
+    """An index with its documents, built here.
+
+    Parameters
+    ----------
+    name
+        What to build.
+    documents
+        Unit vectors, float32 array [m, d].
+
+    Attributes
+    ----------
+    bytes, findings
+        Those of the index.
+    build_s
+        Seconds to train and fill it.
+
+    Raises
+    ------
+    UsageError, MissingExtraError
+        It cannot be built on these vectors.
+    """
+
+    def __init__(self, name: IndexName, documents: NDArray[np.float32]) -> None:
+        self._documents = np.ascontiguousarray(documents, dtype=np.float32)
+        started = time.perf_counter()
+        self._index = build_index(name, self._documents)
+        self.build_s = time.perf_counter() - started
+        self.bytes, self.findings = self._index.bytes, self._index.findings
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and positions; see `VectorIndex`."""
+        return self._index.search(queries, k)
+
+    def times(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the milliseconds of a search for each query alone, in the index and exact; float64 arrays [n]."""
+        from pytest_embedeval.retrieval import engine
+
+        with engine.threads(1):  # those of several wait for each other where the processor is busy
+            return (
+                _timed(queries, lambda query: self._index.search(query, k)),
+                _timed(queries, lambda query: engine.by_inner_product(query, self._documents, k, tile=_TILE)),
+            )
 
 
 class ApproximateRanker(Lists):
@@ -175,6 +223,8 @@ class BuiltIndex:
         What to build.
     queries, documents
         Unit vectors, float32 arrays [n, d] and [m, d].
+    cluster
+        One of whose nodes holds it; None for this machine.
 
     Attributes
     ----------
@@ -187,17 +237,27 @@ class BuiltIndex:
         It cannot be built on these vectors.
     """
 
-    def __init__(self, name: IndexName, queries: NDArray[np.float32], documents: NDArray[np.float32]) -> None:
+    def __init__(
+        self,
+        name: IndexName,
+        queries: NDArray[np.float32],
+        documents: NDArray[np.float32],
+        cluster: Cluster | None = None,
+    ) -> None:
         self.name = name.text
         self._queries = np.ascontiguousarray(queries, dtype=np.float32)
-        self._documents = np.ascontiguousarray(documents, dtype=np.float32)
-        started = time.perf_counter()
-        self._index = build_index(name, self._documents)
-        self._build_s = time.perf_counter() - started
+        self._size = len(documents)
+        self._index: HeldIndex | PlacedIndex
+        if cluster is None:
+            self._index = HeldIndex(name, documents)
+        else:
+            from pytest_embedeval.retrieval.placed import PlacedIndex
+
+            self._index = PlacedIndex(name, documents, cluster)
 
     def ranker(self, least: int = 1) -> ApproximateRanker:
         """Return what ranks by its lists, of at least so many places."""
-        return ApproximateRanker(self._queries, self._index, len(self._documents), least)
+        return ApproximateRanker(self._queries, self._index, self._size, least)
 
     def facts(self, exact: Ranker, nearest: NDArray[np.int64]) -> IndexFacts:
         """Compare it with exact search, and time both, one query at a time.
@@ -209,19 +269,14 @@ class BuiltIndex:
         nearest
             Positions that it finds first for each query, int64 array [n, at least 10].
         """
-        from pytest_embedeval.retrieval import engine
-
-        k = min(TOP, len(self._documents))
-        asked = self._queries[:TIMED]
-        with engine.threads(1):  # those of several wait for each other where the processor is busy
-            times = _timed(asked, lambda query: self._index.search(query, k))
-            usual = _timed(asked, lambda query: engine.by_inner_product(query, self._documents, k, tile=_TILE))
+        k = min(TOP, self._size)
+        times, usual = self._index.times(self._queries[:TIMED], k)
         shared, short = self._shared(exact, nearest[:, :k])
         return IndexFacts(
             index=self.name,
-            documents=len(self._documents),
+            documents=self._size,
             shared=shared,
-            build_s=self._build_s,
+            build_s=self._index.build_s,
             p50_ms=float(np.median(times)),
             p95_ms=float(np.percentile(times, 95)) if len(times) >= TIMED else None,
             exact_p50_ms=float(np.median(usual)),

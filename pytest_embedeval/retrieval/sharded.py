@@ -3,55 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_embedeval.retrieval.exact import ExactRanker, merge
+from pytest_embedeval.retrieval.shards import Rows, divided
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_embedeval.cluster import Cluster
 
-_LARGEST = 2**28  # bytes of a shard at most: what a node holds for each search under way
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Vectors that a node reads from a file.
-
-    Attributes
-    ----------
-    path, size
-        The file, and its bytes.
-    offset, shape
-        Where the vectors begin, in bytes, and their number and dimension.
-    """
-
-    path: str
-    size: int
-    offset: int
-    shape: tuple[int, int]
-
-    def is_here(self) -> bool:
-        """Whether this machine sees the file."""
-        path = Path(self.path)
-        return path.is_file() and path.stat().st_size == self.size
-
-    def read(self) -> NDArray[np.float32]:
-        """Map the vectors, float32 array [n, d]."""
-        return np.memmap(self.path, dtype=np.float32, mode="r", offset=self.offset, shape=self.shape)
-
 
 class ShardedRanker(ExactRanker):
     """Every query against every document, part by part on the nodes of a cluster.
 
     The lists, their order and what ties are those of `ExactRanker`: nearly equal scores are multiplied pair by pair
-    here as there, whatever the shards. Each node reads its shards from the file in which the vectors lie, where it
-    sees that file; else they are sent to it, and stay with Ray for as long as this object is there.
+    here as there, whatever the shards. Each is searched where a node can read it, or is sent to it and stays with Ray
+    for as long as this object is there.
 
     Parameters
     ----------
@@ -76,17 +46,8 @@ class ShardedRanker(ExactRanker):
     ) -> None:
         super().__init__(queries, documents, memory)
         self._cluster = cluster
-        nodes = len(cluster.nodes())
-        shards = shards or max(nodes, -(-documents.nbytes // _LARGEST))
-        edges = np.linspace(0, len(documents), min(shards, max(len(documents), 1)) + 1).astype(np.int64)
-        self._edges = edges
         self._asked = cluster.put(self._queries)
-        whole = _in_file(self._documents)
-        here = whole is not None and all(cluster.each(_is_here, [(whole,)] * nodes))
-        self._shards = [
-            _part(whole, start, stop) if here and whole else cluster.put(np.asarray(self._documents[start:stop]))
-            for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-        ]
+        self._edges, self._shards = divided(self._documents, cluster, shards)
 
     def nearest(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return scores and positions of the k best, merged from the shards; arrays [n, k]."""
@@ -124,30 +85,7 @@ class ShardedRanker(ExactRanker):
         yield from zip(self._edges[:-1].tolist(), self._cluster.each(_ask, asked), strict=True)
 
 
-def _ask(shard: _Rows | NDArray[np.float32], queries: NDArray[np.float32], method: str, *given: Any) -> Any:
+def _ask(shard: Rows | NDArray[np.float32], queries: NDArray[np.float32], method: str, *given: Any) -> Any:
     """Ask an exact search over one shard; runs on a node."""
-    documents = shard.read() if isinstance(shard, _Rows) else shard
+    documents = shard.read() if isinstance(shard, Rows) else shard
     return getattr(ExactRanker(queries, documents), method)(*given)
-
-
-def _is_here(rows: _Rows) -> bool:
-    return rows.is_here()
-
-
-def _in_file(documents: NDArray[np.float32]) -> _Rows | None:
-    """Say where vectors lie in a file; None for others."""
-    base: Any = documents
-    while isinstance(base, np.ndarray):
-        if isinstance(base, np.memmap) and not isinstance(base.base, np.ndarray):
-            break
-        base = base.base
-    if not isinstance(base, np.memmap) or base.filename is None or base.mode == "c":  # whose changes it does not hold
-        return None
-    base.flush()
-    begin = documents.ctypes.data - base.ctypes.data + base.offset
-    return _Rows(str(base.filename), Path(base.filename).stat().st_size, begin, (len(documents), documents.shape[1]))
-
-
-def _part(whole: _Rows, start: int, stop: int) -> _Rows:
-    dimension = whole.shape[1]
-    return _Rows(whole.path, whole.size, whole.offset + 4 * start * dimension, (stop - start, dimension))

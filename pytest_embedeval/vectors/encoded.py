@@ -86,8 +86,8 @@ class Encoded:
     allow_collapse
         Accept a model that gives all texts of a list one and the same vector.
     cluster
-        Whose nodes search the vectors; None for this machine. Lists of more than 64 MiB then lie in a file, in the
-        folder of the store if there is one, where nodes may read them.
+        Whose nodes search the vectors; None for this machine. Lists of more than 64 MiB lie in a file then, beside the
+        vectors of the store if there is one, where nodes may read them.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class Encoded:
         self._allow_collapse = allow_collapse
         self._room = Room(memory)
         if cluster is not None:
-            self._room = Room(min(memory or _LARGEST, _LARGEST), store.segments if store else None)
+            self._room = Room(min(memory or _LARGEST, _LARGEST), store.segments if store and store.can_write else None)
         self._whole: dict[tuple[Role, bytes], Encoding] = {}
         self._shortened: dict[tuple[Role, bytes], NDArray[np.float32]] = {}
         if store is not None and model.remote is not None:
