@@ -134,6 +134,8 @@ def test_the_vectors_are_those_of_one_machine_and_share_the_store(
 def test_a_model_that_fits_nowhere_or_is_not_there_is_a_load_error(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="num_gpus = 1, and no node of the cluster has more than 0"):
         load_model(ModelSpec("large", "use-multilingual", num_gpus=1), cluster=cluster)
+    with pytest.raises(ModelLoadError, match=r"memory = 4096\.0 GiB, and no such node of the cluster has more than \d"):
+        load_model(ModelSpec("large", "use-multilingual", memory=2**42), cluster=cluster)
     with pytest.raises(ModelLoadError, match="there is no folder"):
         load_model(str(tmp_path / "missing"), cluster=cluster)
 
