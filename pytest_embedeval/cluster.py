@@ -24,6 +24,7 @@ FLAG = "--embedeval-engine"
 
 _REMOTE = re.compile(r"ray://([^/:\[\]]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _PATIENCE_S = 5.0
+_TRY_S = "3"
 _SHOWN = 300  # characters of what Ray says
 _DEAD = "The actor is dead because"  # begins the line on what killed a worker, below those on which one it was
 _RESTARTS = 16  # of one worker; one that dies at every start must not do so for ever
@@ -96,6 +97,8 @@ class Cluster:
 
     def __init__(self, engine: str = RAY, warn: Callable[[str], None] = lambda _: None) -> None:
         check_engine(engine)
+        for each in ("INITIAL", "MAX"):  # Ray's client tries three times, and reads these once
+            os.environ.setdefault(f"RAY_CLIENT_{each}_CONNECTION_TIMEOUT_S", _TRY_S)
         import ray
 
         self._ray = ray

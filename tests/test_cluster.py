@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -343,6 +344,22 @@ def test_an_address_nobody_answers_is_one_error_within_seconds(
     assert time.perf_counter() - started < 10
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --embedeval-engine=ray*: nobody answers at *127.0.0.1:9 (Connection*"])
+
+
+def test_a_port_that_is_not_of_rays_client_is_found_out_soon(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The models of words are not asked of the cluster, and go on."""
+    pytest.importorskip("ray", reason="the extra `scale` is not installed")
+    pytester.makepyfile("def test_model(model): ...")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = f"ray://127.0.0.1:{silent.getsockname()[1]}"
+        result = pytester.runpytest_subprocess(f"--embedeval-engine={engine}", "--models=use-multilingual,bm25")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.re_match_lines(
+        [f"--embedeval-engine={engine}: nobody answers at {engine} .ray client connection time"]
+    )
+    assert 9 <= float(re.findall(r" in (\d+\.\d+)s", result.stdout.str())[-1]) < 25
 
 
 def test_without_ray_the_extra_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
