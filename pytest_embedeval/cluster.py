@@ -24,6 +24,7 @@ FLAG = "--embedeval-engine"
 
 _REMOTE = re.compile(r"ray://([^/:\[\]]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _PATIENCE_S = 5.0
+_TRY_S = "3"
 _SHOWN = 300  # characters of what Ray says
 _DEAD = "The actor is dead because"  # begins the line on what killed a worker, below those on which one it was
 _RESTARTS = 16  # of one worker; one that dies at every start must not do so for ever
@@ -36,11 +37,12 @@ class ClusterError(EmbedevalError):
 
 @dataclass(frozen=True)
 class Node:
-    """One machine of a cluster, with all its cores and GPUs, be they in use or not."""
+    """One machine of a cluster, with all its cores, GPUs and bytes that Ray gives away, be they in use or not."""
 
     identity: str
     cpus: int
     gpus: float
+    memory: float
 
 
 def is_engine(name: str) -> bool:
@@ -82,6 +84,8 @@ class Cluster:
     engine
         `ray` for the cluster of RAY_ADDRESS or, without that, for one that runs on this machine; where there is none,
         one is started for this process. `ray://HOST:PORT` for Ray's client at another machine.
+    warn
+        Is told what the user should know.
 
     Raises
     ------
@@ -91,11 +95,14 @@ class Cluster:
         Nobody answers at the address.
     """
 
-    def __init__(self, engine: str = RAY) -> None:
+    def __init__(self, engine: str = RAY, warn: Callable[[str], None] = lambda _: None) -> None:
         check_engine(engine)
+        for each in ("INITIAL", "MAX"):  # Ray's client tries three times, and reads these once
+            os.environ.setdefault(f"RAY_CLIENT_{each}_CONNECTION_TIMEOUT_S", _TRY_S)
         import ray
 
         self._ray = ray
+        self.warn = warn
         self._wanted: list[Any] = []  # the request to the autoscaler that stands
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
@@ -107,7 +114,7 @@ class Cluster:
         for each in self._ray.nodes():
             has = each["Resources"]
             if each["Alive"] and has.get("CPU", 0) >= 1:
-                found.append(Node(each["NodeID"], int(has["CPU"]), float(has.get("GPU", 0))))
+                found.append(Node(each["NodeID"], int(has["CPU"]), has.get("GPU", 0.0), has.get("memory", 0.0)))
         return found
 
     def workers(
@@ -116,10 +123,11 @@ class Cluster:
         """Start workers that hold `kind(*arguments)`: one on each node or, with GPUs, one for every share of them.
 
         A worker on CPUs may use all cores of its node and reserves none, so that it can start anew on another node
-        when its own is lost. No more than `most` nodes are given some.
+        when its own is lost. One waits until its node has the GPUs and the memory of its share left. No more than `most` nodes
+        are given some.
         """
         actor = self._ray.remote(kind)
-        takes = {"num_gpus": share.gpus, "memory": 1}  # a byte: what takes nothing, Ray puts on any node
+        takes = {"num_gpus": share.gpus, "memory": share.memory or 1}  # what takes nothing, Ray puts on any node
         often = {"max_restarts": _RESTARTS, "max_task_retries": -1}
 
         def start(node: Node) -> Any:

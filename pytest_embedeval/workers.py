@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedeval.memory import shown_size
+
 if TYPE_CHECKING:
     from pytest_embedeval.cluster import Cluster, Node
 
@@ -26,25 +28,34 @@ class Share:
     ----------
     gpus
         How many, or which part of one.
+    memory
+        Bytes.
     """
 
     gpus: float = 0
+    memory: int = 0
+
+    def __str__(self) -> str:
+        gpus = [f"num_gpus = {self.gpus:g}"] if self.gpus else []
+        return " and ".join([*gpus, f"memory = {shown_size(self.memory)}"] if self.memory else gpus)
 
     @property
     def is_reserved(self) -> bool:
         """Whether a worker may have to wait for another to end."""
-        return bool(self.gpus)
+        return bool(self.gpus or self.memory)
 
     def room(self, node: Node) -> int:
-        """Return how many workers a node is given: what its GPUs hold, or one."""
-        return int(node.gpus / self.gpus) if self.gpus else 1
+        """Return how many workers a node is given: what its GPUs hold, or one, and no more than its memory holds."""
+        places = int(node.gpus / self.gpus) if self.gpus else 1
+        return min(places, int(node.memory / self.memory)) if self.memory else places
 
     def one_more(self, nodes: list[Node]) -> list[dict[str, float]]:
         """Return what a cluster must have room for to be these nodes and another for one worker more."""
+        memory = {"memory": float(self.memory)} if self.memory else {}
         if self.gpus:
-            return [{"GPU": self.gpus}] * (sum(map(self.room, nodes)) + 1)
+            return [{"GPU": self.gpus} | memory] * (sum(map(self.room, nodes)) + 1)
         cores = [node.cpus for node in nodes]
-        return [{"CPU": each} for each in (*cores, min(cores))]
+        return [*[{"CPU": float(each)} for each in cores], {"CPU": float(min(cores))} | memory]
 
 
 class Workers:
@@ -87,9 +98,12 @@ class Workers:
         """Call a method of one worker, each in turn, and wait for what it returns."""
         return self._cluster.get(getattr(next(self._next), method).remote(*arguments))
 
-    def ask_all(self, method: str, *arguments: Any) -> list[Any]:
-        """Call a method of every worker and wait for all they return."""
-        return [self._cluster.get(call) for call in [getattr(h, method).remote(*arguments) for h in self._handles]]
+    def ask_all(self, method: str, *arguments: Any, waiting: str = "") -> list[Any]:
+        """Call a method of every worker and wait for all they return; `waiting` is told where that takes long."""
+        calls = [getattr(handle, method).remote(*arguments) for handle in self._handles]
+        if waiting and len(self._cluster.ready(calls, len(calls), wait_s=_SILENT_S)) < len(calls):
+            self._cluster.warn(waiting)
+        return [self._cluster.get(call) for call in calls]
 
     def stream(self, method: str, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Call a method for each of `calls` on whichever worker is free; yield what it returns as it comes in.

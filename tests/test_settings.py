@@ -134,6 +134,8 @@ def test_memory_is_a_size_in_powers_of_1024(tmp_path: Path, value: str, size: in
 def test_memory_that_is_no_size_is_refused(tmp_path: Path, value: str) -> None:
     message = refused(tmp_path, f"memory = '{value}'")
     assert message == f"memory: must be a size such as 4GiB or 512MiB, not {value!r}"
+    message = refused(tmp_path, f"[models.m]\nsource = 'bge-m3'\nmemory = '{value}'")
+    assert message == f"models.m.memory: must be a size such as 4GiB or 512MiB, not {value!r}"
 
 
 def test_a_plain_list_of_models_is_the_matrix(tmp_path: Path) -> None:
@@ -154,6 +156,7 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
         device = "mps"
         devices = ["cuda:0", "cuda:1"]
         num_gpus = 2
+        memory = "1.5GiB"
         batch_size = 4
         [datasets.d]
         path = "/data/d.json"
@@ -175,6 +178,7 @@ def test_all_keys_of_the_tables_are_read(tmp_path: Path) -> None:
         device="mps",
         devices=("cuda:0", "cuda:1"),
         num_gpus=2,
+        memory=1536 * 2**20,
         batch_size=4,
     )
     assert settings.datasets["d"] == DatasetTable(

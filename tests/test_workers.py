@@ -25,6 +25,8 @@ class Machines:
         self.asleep: set[str] = set()
         self.wanted: list[list[dict[str, float]]] = []
         self.ended: list[Any] = []
+        self.said: list[str] = []
+        self.warn = self.said.append
 
     def nodes(self) -> list[Node]:
         return [*self.alive]
@@ -64,8 +66,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def node(name: str, cpus: int = 2, gpus: float = 0) -> Node:
-    return Node(name, cpus, gpus)
+def node(name: str, cpus: int = 2, gpus: float = 0, memory: float = 8) -> Node:
+    return Node(name, cpus, gpus, memory)
 
 
 def test_a_node_that_joins_gets_a_worker_which_is_used_once_it_is_ready(clock: list[float]) -> None:
@@ -147,3 +149,22 @@ def test_a_gpu_that_a_lost_worker_waits_for_is_left_to_it(clock: list[float]) ->
             assert len(workers) == 2
             machines.alive.append(node("d", gpus=1))
     assert len(workers) == 3
+
+
+def test_a_worker_is_put_only_where_its_memory_fits() -> None:
+    machines = Machines(node("small"), node("large", gpus=4, memory=25))
+    assert machines.workers(Share(memory=10)).ask_all("where") == ["large"]
+    assert machines.workers(Share(1, 10)).ask_all("where") == ["large"] * 2
+    assert machines.workers(Share(memory=8)).ask_all("where") == ["small", "large"]
+    assert Share(memory=10).one_more(machines.alive)[-1] == {"CPU": 2, "memory": 10}
+    assert Share(1, 10).one_more(machines.alive) == [{"GPU": 1, "memory": 10}] * 3
+
+
+def test_what_workers_wait_for_is_said_once_it_takes_long() -> None:
+    machines = Machines(node("a"), node("b"))
+    workers = machines.workers()
+    assert workers.ask_all("where", waiting="memory is short") == ["a", "b"]
+    assert machines.said == []
+    machines.asleep.add("b")
+    assert workers.ask_all("where", waiting="memory is short") == ["a", "b"]
+    assert machines.said == ["memory is short"]

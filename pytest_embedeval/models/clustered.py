@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_embedeval.cluster import Cluster, ClusterError
 from pytest_embedeval.errors import EmbedevalError, ModelLoadError
+from pytest_embedeval.memory import shown_size
 from pytest_embedeval.models.encoder import Model
 from pytest_embedeval.models.endpoint import is_api
 from pytest_embedeval.models.info import ModelInfo, Role
@@ -40,20 +41,21 @@ def load(spec: ModelSpec, cluster: Cluster, cache: Path | None) -> Model:
     ----------
     spec
         `num_gpus` says how many GPUs one copy takes; None for one where the cluster has any and its device allows.
+        `memory` says what it takes of a node's.
     cache
         Folder of exported networks, on the nodes.
 
     Raises
     ------
     ModelLoadError
-        No node has as many GPUs, or the model could not be loaded there.
+        No node has as many GPUs or as much memory, or the model could not be loaded there.
     """
     share = _share(spec, cluster)
     device = "cpu" if spec.device == "auto" and not (share.gpus or spec.devices) else spec.device
     alone = replace(spec, second=None, is_hybrid=False, search=Search(), device=device)
     workers = cluster.workers(_Copy, (alone, cache), share)
     try:
-        infos: list[ModelInfo] = workers.ask_all("described")
+        infos: list[ModelInfo] = workers.ask_all("described", waiting=_waiting(spec, share))
     except ClusterError as error:
         raise ModelLoadError(f"model {spec.alias!r} ({spec.source}): {error}") from None
     info = _same(spec, infos)
@@ -96,7 +98,20 @@ def _share(spec: ModelSpec, cluster: Cluster) -> Share:
         raise ModelLoadError(
             f"model {spec.alias!r}: num_gpus = {wanted:g}, and no node of the cluster has more than {most:g}"
         )
-    return Share(wanted)
+    share = Share(wanted, spec.memory or 0)
+    if not any(map(share.room, nodes)):
+        largest = max(node.memory for node in nodes if node.gpus >= wanted)
+        raise ModelLoadError(
+            f"model {spec.alias!r}: {share}, and no such node of the cluster has more than {shown_size(largest)}"
+        )
+    return share
+
+
+def _waiting(spec: ModelSpec, share: Share) -> str:
+    return share.is_reserved * (
+        f"model {spec.alias!r}: not all of its copies were there after half a minute: they are loading, or wait "
+        f"until nodes have {share} left"
+    )
 
 
 class Copies:

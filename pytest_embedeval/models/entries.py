@@ -158,7 +158,7 @@ def _from_table(name: str, tables: Mapping[str, ModelTable], encoders: Collectio
     spec = _defined(source, others, encoders, entry)
     given = {
         key: getattr(table, key)
-        for key in ("revision", *_OPTIONS, "devices", "num_gpus", "query_prompt", "document_prompt")
+        for key in ("revision", *_OPTIONS, "devices", "num_gpus", "memory", "query_prompt", "document_prompt")
         if getattr(table, key) not in (None, ())
     }
     spec = replace(spec, is_hybrid=spec.is_hybrid or is_hybrid, endpoint=endpoint_of(table, spec.endpoint))

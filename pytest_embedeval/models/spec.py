@@ -43,6 +43,8 @@ class ModelSpec:
         Texts per forward pass; None for the loader's choice.
     num_gpus
         GPUs that one copy of the model takes on a cluster, 0 for none; None for one where the cluster has any.
+    memory
+        Bytes that one copy of the model takes of its node on a cluster; None where nobody told.
     query_prompt, document_prompt
         Text put before each query or document; None for the model's own.
     is_hybrid
@@ -65,6 +67,7 @@ class ModelSpec:
     batch_size: int | None = None
     devices: tuple[str, ...] = ()
     num_gpus: float | None = None
+    memory: int | None = None
     query_prompt: str | None = None
     document_prompt: str | None = None
     is_hybrid: bool = False

@@ -118,7 +118,7 @@ class Loading:
         from pytest_embedeval.cluster import LOCAL, Cluster
 
         engine = self._session.settings.engine
-        return None if engine == LOCAL else Cluster(engine)
+        return None if engine == LOCAL else Cluster(engine, self._warn)
 
     @cached_property
     def _store(self) -> Store | None:

@@ -190,6 +190,11 @@ class _Reader:
             if values.get(name, "").startswith("."):
                 values[name] = str(self.root / values[name])
         values["devices"] = tuple(values.get("devices", ()))
+        if "memory" in values:
+            problem = problem_with("memory", values["memory"])
+            if problem:
+                raise self.fail(f"{key}.memory", problem)
+            values["memory"] = parse_size(values["memory"])
         return ModelTable(**values)
 
     def _dataset(self, key: str, table: Mapping[str, Any]) -> DatasetTable:

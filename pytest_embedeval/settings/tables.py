@@ -60,6 +60,7 @@ class ModelTable:
     batch_size: int | None = None
     devices: tuple[str, ...] = ()
     num_gpus: float | None = None
+    memory: int | None = None
     fusion: str | None = None
     alpha: float | None = None
     rerank: str | None = None

@@ -36,7 +36,8 @@ class Workers:
     def ask(self, method: str, *arguments: Any) -> Any:
         return getattr(next(self._next), method)(*arguments)
 
-    def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+    def ask_all(self, method: str, *arguments: Any, waiting: str = "") -> list[Any]:
+        self.waiting = waiting
         return [getattr(each, method)(*arguments) for each in self.held]
 
     def stream(self, method: str, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
@@ -66,7 +67,7 @@ class Nodes:
         self.workers_made: list[Workers] = []
 
     def nodes(self) -> list[Node]:
-        return [Node("one", 2, 0), Node("two", 2, self.gpus)]
+        return [Node("one", 2, 0, 4 * 2**30), Node("two", 2, self.gpus, 2 * 2**30)]
 
     def workers(self, kind: type, arguments: tuple[Any, ...], share: Share) -> Workers:
         self.asked.append(share)
@@ -142,6 +143,19 @@ def test_more_gpus_than_any_node_has_are_refused(folder: Path) -> None:
     with pytest.raises(ModelLoadError, match="num_gpus = 5, and no node"):
         loaded(folder, cluster, devices=tuple(f"cuda:{number}" for number in range(5)))
     assert cluster.asked == []
+
+
+def test_more_memory_than_any_node_has_is_refused(folder: Path) -> None:
+    cluster = Nodes(4)
+    loaded(folder, cluster, memory=3 * 2**30, num_gpus=0)
+    assert cluster.asked == [Share(0, 3 * 2**30)]
+    assert "wait until nodes have memory = 3.0 GiB left" in cluster.workers_made[0].waiting
+    with pytest.raises(ModelLoadError, match=r"'tiny': memory = 5\.0 GiB, and no such node .* has more than 4\.0 GiB$"):
+        loaded(folder, cluster, memory=5 * 2**30, num_gpus=0)
+    message = r"'tiny': num_gpus = 1 and memory = 3\.0 GiB, and no such node of the cluster has more than 2\.0 GiB$"
+    with pytest.raises(ModelLoadError, match=message):
+        loaded(folder, cluster, memory=3 * 2**30)
+    assert len(cluster.asked) == 1
 
 
 def test_copies_that_are_lost_say_so_at_once_from_then_on() -> None:

@@ -405,3 +405,8 @@ def test_truncation_to_more_than_there_is_names_both_lengths() -> None:
 def test_a_number_of_gpus_that_is_none_is_refused(number: float) -> None:
     with pytest.raises(UsageError, match=r"num_gpus must be a number of GPUs, such as 1 or 0\.5, not"):
         parse_entry("large", {"large": ModelTable("minilm-en", num_gpus=number)})
+
+
+def test_the_memory_of_a_table_is_that_of_the_entry() -> None:
+    assert parse_entry("large", {"large": ModelTable("minilm-en", memory=6 * 2**30)}).memory == 6 * 2**30
+    assert parse_entry("minilm-en").memory is None
