@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_embedeval.models import ModelInfo
     from pytest_embedeval.retrieval.approximate import BuiltIndex
+    from pytest_embedeval.retrieval.bm25 import BM25Ranker
     from pytest_embedeval.retrieval.hybrid import Pool
 
 
@@ -84,7 +85,7 @@ def built_index(index: str, encoded: Encoded, data: RetrievalData) -> BuiltIndex
     return BuiltIndex(name, queries, documents, encoded.cluster)
 
 
-def word_ranker(data: RetrievalData, search: Search | None = None) -> Ranker:
+def word_ranker(data: RetrievalData, search: Search | None = None) -> BM25Ranker:
     """Search by words (BM25), with the keys of an entry."""
     from pytest_embedeval.retrieval.bm25 import BM25Ranker
     from pytest_embedeval.retrieval.words import Analyser

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "pytest_embedeval"
 ROOMS = ["models", "datasets", "vectors", "retrieval", "metrics", "gate", "report"]
 ON_TOP = [
     "search",
+    "answering",
     "evaluate",
     "lexical",
     "stages",

@@ -65,16 +65,21 @@ def throughput(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
 
 @pytest.fixture
 def latency(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
-    """Time encoding one query at a time: `latency(model, dataset).p95_ms`; None where benchmarks are disabled."""
+    """Time one query at a time, from its text to ten documents: `latency(model, dataset).p95_ms`.
+
+    None where benchmarks are disabled. Vectors are searched flat, beside as many as the corpus has documents.
+    """
 
     def measure(model: Model, dataset: RetrievalData) -> SpeedRow | None:
+        from pytest_embedeval.answering import answering
+
         queries = itertools.cycle(dataset.queries)
         _label(benchmark, model, dataset, "query")
         before = _calibration()
         _reset_peak_memory()
         benchmark.pedantic(
-            model.encode_queries,
-            setup=lambda: (([next(queries)],), {}),
+            answering(model, dataset),
+            setup=lambda: ((next(queries),), {}),
             rounds=_LATENCY_ROUNDS,
             iterations=1,
             warmup_rounds=1,

@@ -74,7 +74,7 @@ class SpeedRow(_Strict):
     Attributes
     ----------
     task
-        `encode`: many documents at once; `query`: one query at a time.
+        `encode`: many documents at once; `query`: one query at a time, from its text to ten documents.
     dataset
         Whose texts were timed: longer ones take longer.
     rounds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,22 @@ class BinaryRanker:
     """
 
     def __init__(self, queries: NDArray[np.float32], documents: NDArray[np.float32], candidates: int = 40) -> None:
-        self._queries = _summable(queries)
-        self._own = _packed(queries)
         self._bits = _packed(documents)
         self._candidates = min(candidates, len(documents))
         self._dimension = queries.shape[1]
+        self._ask(queries)
+
+    def asking(self, queries: NDArray[np.float32]) -> BinaryRanker:
+        """Return the search of the same documents for other queries."""
+        other = copy(self)
+        for found in ("_near", "_radius"):
+            other.__dict__.pop(found, None)
+        other._ask(queries)
+        return other
+
+    def _ask(self, queries: NDArray[np.float32]) -> None:
+        self._queries = _summable(queries)
+        self._own = _packed(queries)
         self._best = np.empty((len(queries), 0), dtype=np.float32)  # highest scores of each query, as far as known
 
     def search(self, k: int) -> Rankings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,10 +49,10 @@ class BM25Ranker:
         b: float = 0.75,
     ) -> None:
         bm25s = _bm25s()
-        number = _StemNumbers(analyser or Analyser())
-        corpus = number.of(documents)
-        held = len(number.stems)  # stems that come up in queries alone have higher numbers
-        self._queries = [[stem for stem in stems if stem < held] for stems in number.of(queries)]
+        self._number = _StemNumbers(analyser or Analyser())
+        corpus = self._number.of(documents)
+        self._held = held = len(self._number.stems)  # stems that come up in queries alone have higher numbers
+        self._queries = self._known(queries)
         self._size = len(documents)
         self._index = bm25s.BM25(k1=k1, b=b) if held else None
         if self._index is not None:
@@ -70,6 +71,12 @@ class BM25Ranker:
             scores[row, : len(best)] = every[best]
         return Rankings(documents, scores)
 
+    def asking(self, queries: Sequence[str]) -> BM25Ranker:
+        """Return the search of the same documents for other queries."""
+        other = copy(self)
+        other._queries = self._known(queries)
+        return other
+
     def count_at_least(self, queries: NDArray[np.int64], bounds: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return how many documents score at least `bounds[i]`, and more than zero, for query `queries[i]`."""
         counts = [
@@ -85,6 +92,10 @@ class BM25Ranker:
             pairs = queries == query
             result[pairs] = self._scores(query)[documents[pairs]]
         return np.where(result > 0, result, np.float32(-np.inf))
+
+    def _known(self, queries: Sequence[str]) -> list[list[int]]:
+        """Return the stems of each query that stand in a document."""
+        return [[stem for stem in stems if stem < self._held] for stems in self._number.of(queries)]
 
     def _scores(self, query: int | np.integer[Any]) -> NDArray[np.float32]:
         stems = self._queries[query]

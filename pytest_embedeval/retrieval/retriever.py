@@ -72,8 +72,8 @@ class RetrieverModel(Model):
         self._retriever: Retriever | None = retriever
         self._holds: str | None = None
 
-    def ask(self, data: RetrievalData, k: int) -> Found:
-        """Search every query of a data set, whose documents are given to the engine first where it takes any.
+    def ask(self, data: RetrievalData, k: int, queries: Sequence[str] | None = None) -> Found:
+        """Search every query of a data set, or others; its documents are given to the engine first if it takes any.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class RetrieverModel(Model):
             self._holds = None  # until all of it is there
             index(list(data.document_ids), list(data.documents))
             self._holds = data.fingerprint
-        return self._retriever.search(list(data.queries), k)
+        return self._retriever.search(list(data.queries if queries is None else queries), k)
 
     def close(self) -> None:
         """Let go of the engine."""

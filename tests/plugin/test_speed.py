@@ -91,6 +91,18 @@ def test_latency_asks_one_query_at_a_time(project: pytest.Pytester) -> None:
 
 
 @pytest.mark.usefixtures("uncalibrated")
+def test_words_have_a_latency_too_and_are_judged_by_it(project: pytest.Pytester) -> None:
+    suites = "suites/test_speed.py", "suites/test_retrieval.py::test_retrieval"
+    project.runpytest_inprocess(*suites, "--models=letters,bm25").assert_outcomes(passed=5)
+    report = read_report(project)
+    timed = {(row["model"], row["task"]): row["p50_ms"] for row in report["speed"]}
+    assert timed.keys() == {("letters", "encode"), ("letters", "query"), ("bm25", "query")}
+    (waited,) = (row for row in report["decisions"] if row["scenario"] == "real-time")
+    latency = {choice["model"]: choice["aspects"]["latency"] for choice in waited["choices"]}
+    assert latency == {alias: pytest.approx(min(1, 50 / timed[alias, "query"])) for alias in ("letters", "bm25")}
+
+
+@pytest.mark.usefixtures("uncalibrated")
 def test_a_slow_model_is_timed_in_few_rounds(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_embedeval.plugin.speed._BUDGET_S", 0.0)
     project.runpytest_inprocess("suites/test_speed.py::test_throughput", "--models=letters").assert_outcomes(passed=1)

@@ -50,6 +50,12 @@ def test_a_size_without_a_unit(project: pytest.Pytester) -> None:
     assert_quoted("size", result.stderr.str())
 
 
+def test_a_run_of_which_no_test_is_left(project: pytest.Pytester) -> None:
+    result = project.runpytest_inprocess("suites/test_morphology.py", "--models=bm25")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert_quoted("left", result.stdout.str())
+
+
 def test_a_model_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
