@@ -123,8 +123,8 @@ class Cluster:
         """Start workers that hold `kind(*arguments)`: one on each node or, with GPUs, one for every share of them.
 
         A worker on CPUs may use all cores of its node and reserves none, so that it can start anew on another node
-        when its own is lost. One waits until its node has the GPUs and the memory of its share left. No more than `most` nodes
-        are given some.
+        when its own is lost. One waits until its node has the GPUs and the memory of its share left. No more than
+        `most` nodes are given some.
         """
         actor = self._ray.remote(kind)
         takes = {"num_gpus": share.gpus, "memory": share.memory or 1}  # what takes nothing, Ray puts on any node
