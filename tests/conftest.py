@@ -28,11 +28,6 @@ atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of each would wait for those of others
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Both drop out with a run within this process that was first to import them, and vl-convert cannot be imported twice.
-for _drawing in ("altair", "vl_convert"):
-    with contextlib.suppress(ImportError):
-        importlib.import_module(_drawing)
-
 ROOT = Path(__file__).parent.parent
 
 
@@ -90,8 +85,12 @@ def constant(texts: list[str]) -> NDArray[np.float32]:
 
 
 def pytest_configure() -> None:
-    """A run inside a test is not that of a worker, where pytest-benchmark would time nothing."""
+    """Prepare for runs inside tests: they are not those of a worker, where pytest-benchmark would time nothing."""
     os.environ.pop("PYTEST_XDIST_WORKER", None)
+    # Both drop out with a run within this process that was first to import them; vl-convert cannot be imported twice.
+    for drawing in ("altair", "vl_convert"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(drawing)
 
 
 _TOGETHER = (
