@@ -28,11 +28,6 @@ atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of each would wait for those of others
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Both drop out with a run within this process that was first to import them, and vl-convert cannot be imported twice.
-for _drawing in ("altair", "vl_convert"):
-    with contextlib.suppress(ImportError):
-        importlib.import_module(_drawing)
-
 ROOT = Path(__file__).parent.parent
 
 
@@ -90,24 +85,37 @@ def constant(texts: list[str]) -> NDArray[np.float32]:
 
 
 def pytest_configure() -> None:
-    """A run inside a test is not that of a worker, where pytest-benchmark would time nothing."""
+    """Prepare for runs inside tests: they are not those of a worker, where pytest-benchmark would time nothing."""
     os.environ.pop("PYTEST_XDIST_WORKER", None)
+    # Both drop out with a run within this process that was first to import them; vl-convert cannot be imported twice.
+    for drawing in ("altair", "vl_convert"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(drawing)
 
 
-_TOGETHER = ("upgrades", "turkish", "examples", "tracking", "cluster")
+_TOGETHER = (
+    ("tests/test_upgrades.py", "tests/test_reference_values.py"),
+    ("tests/test_turkish.py",),
+    ("tests/test_examples.py",),
+    ("plugin/test_tracking.py", "report/test_tracking.py"),
+    ("tests/test_cluster.py",),
+    ("cli/test_gate.py", "cli/test_compare.py"),
+    ("models/test_exported.py",),
+)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one worker make the long runs of real upgrades, first of all, and each other test go where there is room.
+    """Let one worker run what shares something that takes long to make, and each other test go where there is room.
 
-    One worker makes MLflow's database, one starts the Ray cluster, one trains the example, and one asks the larger
-    model for Turkish words.
+    The runs on XQuAD share vectors; others a database of MLflow's, a Ray cluster, a finished run, an exported model.
+    What runs together runs first, so that no worker is left alone with it in the end.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            return next((name for name in _TOGETHER if f"test_{name}.py" in nodeid), nodeid)
+            path = nodeid.partition("::")[0]
+            return next((files[0] for files in _TOGETHER if path.endswith(files)), nodeid)
 
     return Scheduling(config, log)

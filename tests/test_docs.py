@@ -48,6 +48,7 @@ def test_python_runs(language: str, text: str, pytester: pytest.Pytester) -> Non
     (pytester.path / "data").mkdir()
     shutil.copy(ROOT / "fixtures" / "turkish_medical_qa.json", pytester.path / "data" / "support_questions.json")
     pytester.path.joinpath("embedeval.toml").write_text(
+        'pictures = "off"\n\n'
         '[datasets.support]\npath = "data/support_questions.json"\nformat = "squad"\nlanguage = "tr"\n',
         encoding="utf-8",
     )

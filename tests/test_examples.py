@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -75,6 +76,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             *("--base", base, "--out", out, "--epochs", "0.2", "--learning-rate", "0.0002"),
         ],
         cwd=folder,
+        env={**os.environ, "PYTEST_ADDOPTS": "--embedeval-pictures=off"},
         capture_output=True,
         text=True,
         check=False,

@@ -39,7 +39,7 @@ def configure(pytester: pytest.Pytester, shared_data: Path, names: str, extra: s
         f'[datasets.{name}]\npath = "{shared_data / files[name.removesuffix("-answers")]}"\nformat = "squad"\n{extra}'
         for name in names.split()
     ]
-    (pytester.path / "embedeval.toml").write_text("\n".join(tables), encoding="utf-8")
+    (pytester.path / "embedeval.toml").write_text("\n".join(['pictures = "off"', *tables]), encoding="utf-8")
     shutil.copytree(ROOT / "suites", pytester.path / "suites", ignore=shutil.ignore_patterns("__pycache__"))
 
 

@@ -82,6 +82,8 @@ def _by_id(found: Measured) -> dict[str, float]:
 
 
 CONFIGURATION = """
+pictures = "off"
+
 [datasets.english]
 path = "{fixtures}/products"
 format = "wands"

@@ -58,7 +58,8 @@ class Run:
 def judge(folder: Path, data: Path, models: str, against: str) -> Run:
     """Run the retrieval suite on a SQuAD file as a user would."""
     (folder / "embedeval.toml").write_text(
-        f'[datasets.xquad]\npath = "{data}"\nformat = "squad"\nlanguage = "tr"\nslices = ["title"]\n',
+        f'pictures = "off"\n\n[datasets.xquad]\npath = "{data}"\nformat = "squad"\nlanguage = "tr"\n'
+        'slices = ["title"]\n',
         encoding="utf-8",
     )
     shutil.copytree(ROOT / "suites", folder / "suites", ignore=shutil.ignore_patterns("__pycache__"))

@@ -86,7 +86,8 @@ def finished_run(factory: pytest.TempPathFactory) -> Path:
     (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
     (folder / "embedeval.toml").write_text(
-        '[datasets.medical]\npath = "medical.json"\nformat = "squad"\nlanguage = "tr"\n', encoding="utf-8"
+        'pictures = "off"\n\n[datasets.medical]\npath = "medical.json"\nformat = "squad"\nlanguage = "tr"\n',
+        encoding="utf-8",
     )
     shutil.copy(ROOT / "suites" / "test_retrieval.py", folder)
     models = ",".join((*MATRIX, "holed", "broken=./nowhere"))

@@ -161,6 +161,7 @@ def project(
     for name in ("CI", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("pytest_benchmark.plugin.get_tag", lambda: "unversioned")  # it would ask git and Mercurial
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # so that a run in a process of its own finds tests.conftest
     folder = pytester.path
     (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
