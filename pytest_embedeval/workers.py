@@ -75,7 +75,7 @@ class Workers:
         self._cluster = cluster
         self._start = start
         self._share = share
-        self._placed: Counter[str] = Counter()  # workers that were started on each node
+        self._homes: dict[Any, str] = {}  # worker -> the node that it was started on
         self._handles = self._started(cluster.nodes()[:most])
         self._next = cycle(self._handles)
         self._joining: dict[Any, Any] = {}  # what a new worker is asked -> the worker
@@ -115,15 +115,18 @@ class Workers:
 
         def answer() -> Any:
             first = self._cluster.ready(list(under_way), 1)[0]
-            free.append(under_way.pop(first))
+            worker = under_way.pop(first)
+            if worker in self._homes:
+                free.append(worker)
             return self._cluster.get(first)
 
         try:
             for arguments in calls:
                 if self._asked is not None and time.monotonic() - looked >= _LOOK_S:
                     looked = time.monotonic()
-                    free.extend(self._joined(is_long=looked - began >= _LONG_S) * _AHEAD)
-                if not free:
+                    joined = self._joined(is_long=looked - began >= _LONG_S)
+                    free = deque([*(each for each in free if each in self._homes), *joined * _AHEAD])
+                while not free:
                     yield answer()
                 worker = free.popleft()
                 under_way[getattr(worker, method).remote(*arguments)] = worker
@@ -134,21 +137,35 @@ class Workers:
 
     def close(self) -> None:
         """End the workers, whoever still refers to them: others may wait for what they hold."""
-        self._cluster.end([*self._handles, *self._joining.values()])
+        self._cluster.end([*self._homes])
+        self._homes.clear()
         self._handles.clear()
         self._joining.clear()
         self._next = cycle(())
 
     def _started(self, nodes: list[Node]) -> list[Any]:
         """Start workers on those nodes that have room and none yet."""
-        places = [node for node in nodes for _ in range(self._share.room(node) - self._placed[node.identity])]
-        if self._share.is_reserved:  # one whose node is lost waits for this room, and holds calls
-            del places[max(sum(map(self._share.room, nodes)) - self._placed.total(), 0) :]
-        self._placed.update(node.identity for node in places)
-        return [self._start(node) for node in places]
+        placed = Counter(self._homes.values())
+        places = [node for node in nodes for _ in range(self._share.room(node) - placed[node.identity])]
+        if self._share.is_reserved:  # those that are lost wait for this room, and hold calls: Ray starts them there
+            for worker, place in zip(self._homeless(nodes), [*places], strict=False):
+                self._homes[worker] = place.identity
+                places.remove(place)
+        started = {self._start(node): node.identity for node in places}
+        self._homes |= started
+        return [*started]
+
+    def _homeless(self, nodes: list[Node]) -> list[Any]:
+        """Return the workers whose node is lost."""
+        alive = {node.identity for node in nodes}
+        return [worker for worker, home in self._homes.items() if home not in alive]
 
     def _joined(self, *, is_long: bool) -> list[Any]:
-        """Start workers on new nodes, and return those that have become ready."""
+        """Start workers on new nodes, and return those that have become ready.
+
+        Each takes the place of one whose node is lost, and which shares the node of another since: Ray ends that one
+        when what it was sent is done and nobody refers to it.
+        """
         assert self._asked is not None
         method, check = self._asked
         nodes = self._cluster.nodes()
@@ -157,6 +174,10 @@ class Workers:
         for answer in self._cluster.ready(list(self._joining), len(self._joining), wait_s=0):
             check(self._cluster.get(answer))
             joined.append(self._joining.pop(answer))
+        for each in self._homeless(nodes)[: len(joined)]:
+            if each in self._handles:
+                self._handles.remove(each)
+                del self._homes[each]
         self._handles += joined
         self._next = cycle(self._handles)
         if is_long:

@@ -168,3 +168,21 @@ def test_what_workers_wait_for_is_said_once_it_takes_long() -> None:
     machines.asleep.add("b")
     assert workers.ask_all("where", waiting="memory is short") == ["a", "b"]
     assert machines.said == ["memory is short"]
+
+
+def test_a_worker_on_a_new_node_takes_the_place_of_one_whose_node_is_lost(clock: list[float]) -> None:
+    """Else each loss would leave one worker more on the nodes that stay."""
+    machines = Machines(node("a"), node("b"))
+    workers = machines.workers()
+    workers.grow("where", lambda _: None)
+    found = []
+    for number, each in enumerate(workers.stream("where", [()] * 90)):
+        found.append(each)
+        clock[0] += 1
+        if number in (20, 40, 60):
+            machines.alive[1] = node(f"new {number}")
+    assert len(found) == 90
+    assert len(workers) == 2
+    assert {*found[80:]} == {"a", "new 60"}
+    workers.close()
+    assert sorted(each.node for each in machines.ended) == ["a", "new 60"]
