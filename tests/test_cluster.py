@@ -222,6 +222,15 @@ def test_a_long_list_lies_where_nodes_read_it(
     store.close()
 
 
+def test_a_shard_whose_file_a_node_does_not_see_is_sent(cluster: Cluster, tmp_path: Path) -> None:
+    queries, documents = vectors(9, 16, 8), vectors(200, 16, 9)
+    given = Room(0, tmp_path).filled(documents.shape, lambda rows: documents[rows])
+    ranker = ShardedRanker(queries, given, cluster)
+    (path,) = tmp_path.iterdir()
+    path.rename(tmp_path / "elsewhere.f32")
+    assert ranker.search(7).documents.tolist() == ExactRanker(queries, documents).search(7).documents.tolist()
+
+
 def test_a_search_of_real_numbers_has_the_order_of_one_machine(cluster: Cluster) -> None:
     queries, distinct = vectors(40, 32, 1), vectors(900, 32, 2)
     documents = distinct[np.random.default_rng(3).integers(900, size=5000)]

@@ -82,10 +82,18 @@ class ShardedRanker(ExactRanker):
     def _each(self, method: str, calls: list[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """Ask every shard; yield its first position in the corpus and what it answers, in the order of the corpus."""
         asked = ((shard, self._asked, method, *given) for shard, given in zip(self._shards, calls, strict=True))
-        yield from zip(self._edges[:-1].tolist(), self._cluster.each(_ask, asked), strict=True)
+        for place, answer in enumerate(self._cluster.each(_ask, asked)):
+            start, stop = self._edges[place : place + 2].tolist()
+            if answer is None:  # of a node that has joined since, and does not see the file
+                self._shards[place] = self._cluster.put(np.asarray(self._documents[start:stop]))
+                again = self._shards[place], self._asked, method, *calls[place]
+                (answer,) = self._cluster.each(_ask, [again])
+            yield start, answer
 
 
 def _ask(shard: Rows | NDArray[np.float32], queries: NDArray[np.float32], method: str, *given: Any) -> Any:
-    """Ask an exact search over one shard; runs on a node."""
+    """Ask an exact search over one shard; runs on a node. None where that does not see the file."""
+    if isinstance(shard, Rows) and not shard.is_here():
+        return None
     documents = shard.read() if isinstance(shard, Rows) else shard
     return getattr(ExactRanker(queries, documents), method)(*given)
