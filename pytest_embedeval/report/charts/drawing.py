@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pytest_embedeval.errors import MissingExtraError
@@ -52,6 +53,7 @@ def drawn(charts: Mapping[str, Any], *, scale: float = 2.0) -> dict[str, Picture
     return {name: Picture(svg, convert.svg_to_png(svg, scale=scale), specs[name]) for name, svg in svgs.items()}
 
 
+@cache
 def vega_script() -> str:
     """Return the JavaScript that makes charts of definitions, `vegaEmbed`: about 900 kB.
 
