@@ -381,7 +381,9 @@ def test_a_baseline_on_other_data_is_no_reference(capsys: pytest.CaptureFixture[
 def test_a_model_that_was_not_loaded_does_not_pass(capsys: pytest.CaptureFixture[str], run: Path) -> None:
     _rename(run, {"perfect": "perfect", "careful": "careful"})
     assert passing(verdicts(capsys, 0, run)) == {"careful"}
-    edit_report(run, lambda report: report["models"][0].update(error=f"there is no folder {'x' * 30} " * 4))
+    edit_report(
+        run, lambda report: report["models"][0].update(kind="unknown", error=f"there is no folder {'x' * 30} " * 4)
+    )
     said = verdicts(capsys, 1, run)
     assert said["perfect"].startswith("not loaded: there is no folder")
     assert passing(said) == {"careful"}
@@ -455,7 +457,7 @@ def test_a_run_that_measured_nothing_is_not_judged(capsys: pytest.CaptureFixture
     assert refusal(capsys, run, "--min=mrr@10=0.5") == (
         "pytest-embedeval: .embedeval: the run measured nothing; there is nothing to judge"
     )
-    edit_report(run, lambda report: report["models"][0].update(error="no such folder"))
+    edit_report(run, lambda report: report["models"][0].update(kind="unknown", error="no such folder"))
     assert main(["gate", str(run)]) == 2
     assert "perfect: not loaded: no such folder" in capsys.readouterr().out
 
