@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Keys = NDArray[np.uint64]
 
-_ROWS = 8192
+_ROWS = 1024
 
 
 def text_keys(texts: Iterable[str]) -> Keys:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _CHUNKS = range(16, 8193)  # texts between two visits to the store
 _CHUNK_S = 1.0  # what a killed run may lose
-_COUNTED = 8192  # texts whose tokens are counted at once
+_COUNTED = 2048  # texts whose tokens are counted at once
 
 
 class Progress(Protocol):
