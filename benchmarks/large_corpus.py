@@ -1,10 +1,10 @@
 """What the driver of a cluster holds of a corpus while it is read, encoded on two nodes of one core, and searched.
 
 300,000 documents of 40 sentences each, drawn (seeded) from those of the medical set, in BEIR's form on the disk; 200
-queries, each a sentence of its document. The model is a real one of a folder, one random vector of 384 numbers for each
-word, so that the nodes encode thousands of texts a second. Memory is the peak of the process that drives the run
-(Linux only): its anonymous pages, sampled, beyond what was there before. With `--held` the corpus is held in the RAM,
-as small ones are.
+queries, each the first three sentences of its document. The model is a real one of a folder, one random vector of 384
+numbers for each word, so that the nodes encode hundreds of texts a second. Memory is the peak of the process that
+drives the run (Linux only): its anonymous pages, sampled, beyond what was there before. With `--held` the corpus is
+held in the RAM, as small ones are.
 
     pip install "pytest-embedeval[scale]"
     python benchmarks/large_corpus.py

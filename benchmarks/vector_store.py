@@ -35,7 +35,6 @@ from pytest_embedeval.keys import text_keys
 from pytest_embedeval.models import load_model
 from pytest_embedeval.models.info import Recipe
 from pytest_embedeval.vectors import Encoded, Store
-from pytest_embedeval.vectors.encode import room
 
 ROOT = Path(__file__).parent.parent
 VECTORS, DIMENSION = 100_000, 384
@@ -114,7 +113,7 @@ def read(folder: Path, recipe: Recipe, texts: list[str]) -> np.ndarray:
     places = shelf.find(text_keys(texts))
     found = shelf.as_stored(places)
     if found is None:
-        found = room((len(texts), DIMENSION), None)
+        found = np.empty((len(texts), DIMENSION), dtype=np.float32)
         assert shelf.read(places, found, np.arange(len(texts))).all()
     store.close()
     return found

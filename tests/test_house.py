@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,16 @@ def test_a_room_imports_only_rooms_before_it(path: Path) -> None:
         assert not targets & {*ROOMS, *ON_TOP}, "the ground floor imports no room"
     if own in {"gate", "report"}:
         assert "vectors" not in targets
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_what_a_benchmark_imports_of_us_is_there(path: Path) -> None:
+    """No other test runs them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and room_of(f"{node.module}."):
+            module = importlib.import_module(str(node.module))
+            for name in (alias.name for alias in node.names):
+                assert hasattr(module, name) or find_spec(f"{node.module}.{name}")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
