@@ -68,6 +68,11 @@ def first_equal(texts: Iterable[str]) -> NDArray[np.int64]:
     return first if inverse is None else first[inverse]
 
 
+def repeats(first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which texts repeat an earlier one, ascending; int64 array. `first` is what `first_equal` returns."""
+    return np.flatnonzero(first != np.arange(len(first)))
+
+
 def places(texts: Iterable[str], wanted: Sequence[str]) -> NDArray[np.int64]:
     """Return where each wanted text stands first among `texts`, int64 array [wanted]; -1 for one that is not there."""
     n = len(wanted)

@@ -14,7 +14,7 @@ from pytest_embedeval.datasets.retrieval import Judgements, RetrievalData, check
 from pytest_embedeval.datasets.spool import Spool, chosen, kept_like
 from pytest_embedeval.errors import DatasetError, UsageError, did_you_mean
 from pytest_embedeval.findings import Finding
-from pytest_embedeval.keys import first_equal, places
+from pytest_embedeval.keys import first_equal, places, repeats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -256,7 +256,7 @@ def repeated_queries(texts: Sequence[str], noun: str, what: str) -> tuple[Findin
     what
         What each of them is scored for.
     """
-    repeated = int(np.count_nonzero(first_equal(map(folded, texts)) != np.arange(len(texts))))
+    repeated = len(repeats(first_equal(map(folded, texts))))
     if not repeated:
         return ()
     message = f"{repeated} of {len(texts)} {noun} repeat the text of another; each is scored for its own {what}"

@@ -20,7 +20,7 @@ from pytest_embedeval.datasets.languages import is_known, is_same, languages_of,
 from pytest_embedeval.datasets.retrieval import RetrievalData
 from pytest_embedeval.datasets.words import WordData, WordItem
 from pytest_embedeval.findings import Finding
-from pytest_embedeval.keys import first_equal
+from pytest_embedeval.keys import first_equal, repeats
 from pytest_embedeval.languages import primary
 from pytest_embedeval.models.catalogue import catalogue
 
@@ -137,7 +137,7 @@ def _near_equal(data: RetrievalData) -> Iterator[Finding]:
     first = first_equal(plain(text, data.language) for text in data.documents)
     pairs = [
         (int(first[position]), position)
-        for position in np.flatnonzero(first != np.arange(len(first))).tolist()
+        for position in repeats(first).tolist()
         # Those equal to the letter were counted when they were loaded.
         if folded(data.documents[first[position]]) != folded(data.documents[position])
     ]

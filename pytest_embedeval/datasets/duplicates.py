@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_embedeval.errors import DatasetError
 from pytest_embedeval.findings import Finding
-from pytest_embedeval.keys import first_equal
+from pytest_embedeval.keys import first_equal, repeats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ def merge(texts: Sequence[str], policy: Policy, place: Callable[[int], str]) -> 
         Equal documents under `error`.
     """
     first, all_of_them = first_equal(map(folded, texts)), np.arange(len(texts), dtype=np.int64)
-    repeated = np.flatnonzero(first != all_of_them)
+    repeated = repeats(first)
     if not len(repeated):
         return Merged(all_of_them, all_of_them, ())
     if policy == "error":

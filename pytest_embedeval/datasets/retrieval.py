@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_embedeval.errors import DatasetError
 from pytest_embedeval.findings import Finding
-from pytest_embedeval.keys import first_equal
+from pytest_embedeval.keys import first_equal, repeats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +122,7 @@ def check_ids(ids: Sequence[str], place: Callable[[int], str]) -> None:
         Position -> how an error calls it.
     """
     first = first_equal(ids)
-    repeated = np.flatnonzero(first != np.arange(len(ids)))
+    repeated = repeats(first)
     if len(repeated):
         position = int(repeated[0])
         raise DatasetError(f"{place(position)}: id {ids[position]!r} is already used by {place(int(first[position]))}")

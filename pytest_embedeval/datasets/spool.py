@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import weakref
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -21,7 +22,29 @@ _AT_ONCE = 256  # entries read in one go
 _WRITTEN = 2**20  # bytes
 
 
-class Spool(Sequence[Entry]):
+class _InFile(Sequence[Entry]):
+    """Entries that are read a part at a time."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        for start in range(0, len(self), _AT_ONCE):
+            yield from self[start : start + _AT_ONCE]
+
+    @overload
+    def __getitem__(self, place: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Entry]: ...
+
+    def __getitem__(self, place: int | slice) -> Entry | list[Entry]:
+        chosen = range(len(self))[place]
+        return self.read([chosen])[0] if isinstance(chosen, int) else self.read(chosen)
+
+    @abstractmethod
+    def read(self, places: Sequence[int]) -> list[Entry]:
+        """Return the entries at some places, counted from the first."""
+
+
+class Spool(_InFile[Entry]):
     """Entries in a file without a name, which goes when this object does; eight bytes of each are in the RAM.
 
     Parameters
@@ -42,23 +65,6 @@ class Spool(Sequence[Entry]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    def __iter__(self) -> Iterator[Entry]:
-        for start in range(0, len(self), _AT_ONCE):
-            yield from self[start : start + _AT_ONCE]
-
-    @overload
-    def __getitem__(self, place: int) -> Entry: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[Entry]: ...
-
-    def __getitem__(self, place: int | slice) -> Entry | list[Entry]:
-        if not isinstance(place, slice):
-            at = range(len(self))[place]
-            return self._read(at, at + 1)[0]
-        chosen = range(len(self))[place]
-        return self._read(chosen.start, chosen.stop) if chosen.step == 1 else [self[at] for at in chosen]
-
     def append(self, entry: Entry) -> None:
         """Add one at the end."""
         self._unwritten += json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -66,11 +72,12 @@ class Spool(Sequence[Entry]):
         if len(self._unwritten) > _WRITTEN:
             self._write()
 
-    def _read(self, start: int, stop: int) -> list[Entry]:
-        if stop <= start:
-            return []
+    def read(self, places: Sequence[int]) -> list[Entry]:
+        """Return the entries at some places, counted from the first; consecutive ones in one go."""
+        if not _are_consecutive(places):
+            return [self[place] for place in places]
         self._write()
-        ends = self._ends[start : stop + 1]
+        ends = self._ends[places[0] : places[-1] + 2]
         self._file.seek(ends[0])
         content = self._file.read(ends[-1] - ends[0])
         parts = (content[begin - ends[0] : end - ends[0]] for begin, end in pairwise(ends))
@@ -84,7 +91,7 @@ class Spool(Sequence[Entry]):
                 self._written += taken
 
 
-class Selection(Sequence[Entry]):
+class Selection(_InFile[Entry]):
     """Some entries of a spool, without copying them.
 
     Parameters
@@ -102,29 +109,15 @@ class Selection(Sequence[Entry]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __iter__(self) -> Iterator[Entry]:
-        for start in range(0, len(self), _AT_ONCE):
-            yield from self[start : start + _AT_ONCE]
-
-    @overload
-    def __getitem__(self, place: int) -> Entry: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[Entry]: ...
-
-    def __getitem__(self, place: int | slice) -> Entry | list[Entry]:
-        if not isinstance(place, slice):
-            return self.whole[int(self.places[place])]
-        places = self.places[place]
-        if len(places) and (np.diff(places) == 1).all():
-            return self.whole[int(places[0]) : int(places[-1]) + 1]
-        return [self.whole[at] for at in places.tolist()]
+    def read(self, places: Sequence[int]) -> list[Entry]:
+        """Return the entries at some places, counted from the first."""
+        return self.whole.read(self.places[places].tolist())
 
 
 def chosen(entries: Sequence[Entry], places: ArrayLike) -> Sequence[Entry]:
     """Return the entries at some places, in that order: a list of a list, and a selection of what lies in a file."""
     at = np.asarray(places, dtype=np.int64)
-    if np.array_equal(at, np.arange(len(entries))):
+    if len(at) == len(entries) and np.array_equal(at, np.arange(len(at))):
         return entries
     match entries:
         case Spool():
@@ -137,3 +130,7 @@ def chosen(entries: Sequence[Entry], places: ArrayLike) -> Sequence[Entry]:
 def kept_like(entries: Sequence[object], others: Iterable[Entry]) -> Sequence[Entry]:
     """Return `others` in the RAM or in a file, as `entries` are."""
     return list(others) if isinstance(entries, list) else Spool(others)
+
+
+def _are_consecutive(places: Sequence[int]) -> bool:
+    return len(places) > 0 and all(after - before == 1 for before, after in pairwise(places))

@@ -116,9 +116,8 @@ class Encoded:
         self._progress = progress
         self._store = store
         self._allow_collapse = allow_collapse
-        self._room = Room(memory)
-        if cluster is not None:
-            self._room = Room(min(memory or _LARGEST, _LARGEST), store.segments if store and store.can_write else None)
+        shared = store.segments if store and store.can_write else None
+        self._room = Room(memory) if cluster is None else Room(min(memory or _LARGEST, _LARGEST), shared)
         self._whole: dict[tuple[Role, bytes], Encoding] = {}
         self._shortened: dict[tuple[Role, bytes], NDArray[np.float32]] = {}
         if store is not None and model.remote is not None:
@@ -187,7 +186,7 @@ class Encoded:
             tokens=int(found.tokens.sum(dtype=np.int64)) if counted else None,
             truncated=int(np.count_nonzero(found.tokens > limit)) if counted and limit is not None else None,
         )
-        return self._with_geometry(facts, texts, neighbours) if geometry else facts
+        return self._with_geometry(facts, texts, found.vectors, neighbours) if geometry else facts
 
     def close(self) -> None:
         """Forget all vectors and drop the model's weights."""
@@ -198,9 +197,13 @@ class Encoded:
         self.model.close()
 
     def _with_geometry(
-        self, facts: EncodedList, texts: Sequence[str], neighbours: NDArray[np.int64] | None
+        self,
+        facts: EncodedList,
+        texts: Sequence[str],
+        vectors: NDArray[np.float32],
+        neighbours: NDArray[np.int64] | None,
     ) -> EncodedList:
-        lie = Geometry.of(texts, self.whole_vectors(texts, facts.role), neighbours)
+        lie = Geometry.of(texts, vectors, neighbours)
         things = "queries" if facts.role == "query" else "documents"
         return replace(
             facts,
